@@ -1,0 +1,18 @@
+"""Array aliases and the legend of axis letters that every signature uses.
+
+n nodes (particles), e edges, k neighbour slots of a node, b graphs (configurations), t times, c channels, s extra invariants.
+Host arrays are NumPy float64; device arrays are JAX, float32 unless `jax_enable_x64` is on.
+"""
+
+import jax
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+HostPositions = Float[np.ndarray, "n 3"]
+HostBox = Float[np.ndarray, "3"]
+HostTypes = Int[np.ndarray, "n"]
+NodeVectors = Float[jax.Array, "n 3"]
+EdgeVectors = Float[jax.Array, "n k 3"]
+EdgeIndices = Int[jax.Array, "n k"]
+EdgeMask = Bool[jax.Array, "n k"]
+NodeMask = Bool[jax.Array, "n"]
