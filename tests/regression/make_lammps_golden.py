@@ -61,16 +61,16 @@ class KobAndersen:
             raise RuntimeError("LAMMPS did not take the positions exactly")
 
     def _gather(self, name: str, width: int) -> NDArray[np.float64]:
-        """A property of all the particles, in the order they were given in."""
+        """Return a property of all the particles, in the order they were given in."""
         return np.array(self.lmp.gather(name, 1, width), dtype=np.float64).reshape(-1, width)
 
     def minimize(self, style: str, largest_force: float) -> None:
         """Go on until no force is longer than `largest_force`, or the style gives up."""
-        self.lmp.commands_string(f"min_style {style}\nmin_modify norm max")
+        self.lmp.commands_string(f"min_style {style}\nmin_modify norm max")  # HFTN rejects it
         self.lmp.command(f"minimize 0 {largest_force!r} 100000 1000000")
 
     def evaluate(self) -> dict[str, NDArray[np.float64]]:
-        """Positions, and the energy and force of each particle there."""
+        """Return the positions, and the energy and force of each particle there."""
         self.lmp.command("run 0")  # puts the positions back into the box first
         energy = self._gather("c_energy", 1)[:, 0]
         return {"positions": self._gather("x", 3), "energy": energy, "forces": self._gather("f", 3)}
@@ -89,8 +89,8 @@ def main() -> None:
     system = KobAndersen(positions, types, float(box))
     golden: dict[str, NDArray] = {"types": types, "box": box}
     golden |= {f"thermal_{key}": value for key, value in system.evaluate().items()}
-    system.minimize("cg", 1e-6)  # CG stalls when the energy no longer resolves its steps;
-    system.minimize("fire", 1e-12)  # FIRE looks at forces only
+    system.minimize("cg", 1e-6)  # chooses the minimum: FIRE alone ends in another one
+    system.minimize("fire", 1e-12)  # goes on to rounding
     golden |= {f"inherent_{key}": value for key, value in system.evaluate().items()}
 
     botan: dict[str, list[float]] = {"botan_thermal_energy": [], "botan_inherent_energy": []}
@@ -104,7 +104,8 @@ def main() -> None:
         inherent = system.evaluate()
         botan["botan_inherent_energy"].append(inherent["energy"].mean())
         largest = np.linalg.norm(inherent["forces"], axis=1).max()
-        print(f"botan {number}: {[v[-1] for v in botan.values()]}, largest force {largest:.1e}")
+        energies = ", ".join(f"{key} {values[-1]:.12f}" for key, values in botan.items())
+        print(f"{number}: {energies}, largest force {largest:.1e}")
         if largest >= 1e-5:
             raise RuntimeError(f"{name} is not at a minimum")
     golden |= {key: np.array(value) for key, value in botan.items()}

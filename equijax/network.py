@@ -1,0 +1,146 @@
+"""The network of Pezzicoli, Charpiat and Landes (SciPost Phys. 16, 136, 2024): read it beside their figure 4."""
+
+import dataclasses
+from typing import Literal
+
+import e3nn_jax as e3nn
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from equijax.errors import ConfigError
+from equijax.graph.graph import Graph
+from equijax.nn.activation import activate, gate_irreps
+from equijax.nn.batch_norm import BatchNorm
+from equijax.nn.convolution import Convolution
+from equijax.nn.decoder import Decoder
+from equijax.nn.geometry import Geometry, edge_geometry
+from equijax.nn.self_interaction import SelfInteraction
+from equijax.nn.triplets import hidden_irreps
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkConfig:
+    """Shape of the network; the defaults are the paper's, with 50,852 weights for ten times.
+
+    Attributes:
+        layers: convolution layers.
+        l_max: largest rotational order of features and filters.
+        channels: per rotational order.
+        cutoff: of the graph, in sigma_AA.
+        bessel: Bessel functions of the distance.
+        radial_hidden: width of the radial network's hidden layer.
+        envelope_power: of the smooth cutoff; larger keeps more of the outer distances.
+        mean_degree: neighbour sums are divided by its square root.
+        parity: use parity to remove triplets, E(3) instead of SE(3).
+        activation: after the self-interaction.
+        batch_norm: equivariant batch norm between layers.
+        residual: add each layer to the one before.
+        inputs_everywhere: give every layer and the decoder all node inputs, not the types to every layer only.
+        decoder_hidden: widths of hidden layers in the decoder; none is a linear decoder.
+        n_types: particle types.
+        scalars: extra invariant inputs per particle.
+        arrows: extra vector inputs per particle.
+        outputs: times predicted.
+        kernel: implementation of the convolution; "auto" takes the fastest.
+    """
+
+    layers: int = 8
+    l_max: int = 3
+    channels: int = 8
+    cutoff: float = 2.0
+    bessel: int = 10
+    radial_hidden: int = 16
+    envelope_power: int = 6
+    mean_degree: float = 40.6
+    parity: bool = False
+    activation: Literal["shared_gate", "gate", "none"] = "shared_gate"
+    batch_norm: bool = True
+    residual: bool = True
+    inputs_everywhere: bool = False
+    decoder_hidden: tuple[int, ...] = ()
+    n_types: int = 2
+    scalars: int = 0
+    arrows: int = 0
+    outputs: int = 10
+    kernel: str = "auto"
+
+    def __post_init__(self) -> None:
+        for field, least in {"layers": 1, "l_max": 0, "channels": 1, "bessel": 1, "radial_hidden": 1, "envelope_power": 2, "outputs": 1}.items():
+            if getattr(self, field) < least:
+                raise ConfigError(f"network.{field} is {getattr(self, field)}; expected {least} or more.")
+        if self.cutoff <= 0 or self.mean_degree <= 0:
+            raise ConfigError(f"network.cutoff is {self.cutoff} and mean_degree {self.mean_degree}; both must be positive.")
+
+
+class Network(nn.Module):
+    """Maps the graph of one configuration to the (standardised) propensity of each particle at each time.
+
+    Map it over a batch with `jax.vmap(..., axis_name=...)` and give the axis name here, so that batch norm sees the whole batch.
+    """
+
+    config: NetworkConfig
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, graph: Graph, train: bool = False) -> Float[jax.Array, "n t"]:
+        """Return predictions (n, t); rows of padding are zero."""
+        config = self.config
+        geometry = edge_geometry(graph, config.l_max, config.parity)
+        inputs = self._node_inputs(graph)
+        types = inputs.filter(keep="0e")[..., : config.n_types]
+        again = inputs if config.inputs_everywhere else types
+        features = self._layer(inputs, geometry, 0)
+        for number in range(1, config.layers):
+            normed = BatchNorm(self.axis_name, name=f"norm_{number}")(features, graph.node_mask, train) if config.batch_norm else features
+            new = self._layer(e3nn.concatenate([normed, again]).regroup(), geometry, number)
+            features = features + new if config.residual else new
+        invariants = features.filter(keep="0e").array
+        if config.inputs_everywhere:
+            invariants = jnp.concatenate([invariants, _invariants(inputs)], -1)
+        predictions = Decoder(config.outputs, config.n_types, config.decoder_hidden, name="decoder")(invariants, graph.types)
+        return jnp.where(graph.node_mask[:, None], predictions, 0)
+
+    def _node_inputs(self, graph: Graph) -> e3nn.IrrepsArray:
+        config = self.config
+        if graph.scalars.shape[-1] != config.scalars or graph.arrows.shape[-2] != config.arrows:
+            raise ConfigError(
+                f"the graph carries {graph.scalars.shape[-1]} scalars and {graph.arrows.shape[-2]} vectors per particle, "
+                f"the network expects {config.scalars} and {config.arrows}; build graphs and network from one config."
+            )
+        types = jax.nn.one_hot(graph.types, config.n_types, dtype=graph.vectors.dtype)
+        arrows = graph.arrows.reshape(len(types), -1)
+        irreps = e3nn.Irreps(f"{config.n_types + config.scalars}x0e + {config.arrows}x1{'o' if config.parity else 'e'}").remove_zero_multiplicities()
+        return e3nn.IrrepsArray(irreps, jnp.concatenate([types, graph.scalars, arrows], -1))
+
+    def _layer(self, features: e3nn.IrrepsArray, geometry: Geometry, number: int) -> e3nn.IrrepsArray:
+        config = self.config
+        hidden = hidden_irreps(config.channels, config.l_max, config.parity)
+        messages = Convolution(
+            config.cutoff,
+            config.bessel,
+            config.radial_hidden,
+            config.envelope_power,
+            config.l_max,
+            config.parity,
+            config.mean_degree,
+            config.kernel,
+            name=f"convolution_{number}",
+        )(features, geometry)
+        mixed = SelfInteraction(gate_irreps(hidden, config.activation), name=f"self_interaction_{number}")(messages)
+        return activate(mixed, hidden, config.activation)
+
+
+def _invariants(inputs: e3nn.IrrepsArray) -> Float[jax.Array, "n c"]:
+    """The scalars and the squared lengths of the vectors."""
+    scalars = inputs.filter(keep="0e").array
+    vectors = inputs.filter(drop="0e").array
+    if vectors.shape[-1] == 0:
+        return scalars
+    return jnp.concatenate([scalars, (vectors.reshape(len(scalars), -1, 3) ** 2).sum(-1)], -1)
+
+
+def count_weights(params: object) -> int:
+    """Return the number of trainable numbers in a tree of parameters."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
