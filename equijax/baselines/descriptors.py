@@ -1,0 +1,79 @@
+"""Hand-written descriptors of a particle's surroundings: radial densities, bond-order parameters, energy, and their neighbour averages.
+
+As in Boattini, Smallenburg and Filion, Phys. Rev. Lett. 127, 088007 (2021): G(r0) counts neighbours of a type in a soft shell at r0,
+q_l(r0) = |sum_j w_j Y_l(r_ij)| measures their angular order, and each generation averages a descriptor over the neighbourhood.
+"""
+
+import e3nn_jax as e3nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from equijax.graph.neighbors import NeighborSearch, Pairs
+from equijax.inputs import InputConfig, graph_positions
+from equijax.snapshot import N_TYPES, Snapshot
+
+CUTOFF = 2.5
+RADIAL_SHELLS = np.linspace(0.7, 2.3, 33)
+RADIAL_WIDTH = 0.05
+ORDERS = range(1, 8)
+ANGULAR_SHELLS = np.array([0.95, 1.25, 1.6, 2.0])
+ANGULAR_WIDTH = 0.2
+GENERATIONS = 2
+
+
+def descriptors(snapshot: Snapshot, inputs: InputConfig, search: NeighborSearch | None = None) -> Float[np.ndarray, "n d"]:
+    """Return the descriptors of every particle, of the positions and with the energy that `inputs` names (369 with the energy).
+
+    Raises:
+        SnapshotError: the box is too small for the cutoff of 2.5, or the positions are not there.
+    """
+    pairs = (search or NeighborSearch(snapshot.box, CUTOFF)).pairs(graph_positions(snapshot, inputs), snapshot.name)
+    n = len(snapshot)
+    distance = np.linalg.norm(pairs.vectors, axis=1)
+    own = [_radial(pairs, distance, snapshot.types, n), _angular(pairs, distance, snapshot.types, n)]
+    if inputs.energy and snapshot.inherent_energy is not None:
+        own.append(snapshot.inherent_energy[:, None])
+    if inputs.displacement and snapshot.inherent_positions is not None:
+        own.append(np.linalg.norm(snapshot.inherent_positions - snapshot.positions, axis=1, keepdims=True))
+    generations = [np.concatenate(own, 1)]
+    weight = np.exp(-distance)
+    total = np.bincount(pairs.receivers, weight, n) + 1
+    for _ in range(GENERATIONS):
+        last = generations[-1]
+        summed = _summed(weight[:, None] * last[pairs.senders], pairs.receivers, n)
+        generations.append((last + summed) / total[:, None])
+    return np.concatenate(generations, 1)
+
+
+def _summed(values: np.ndarray, receivers: np.ndarray, n: int) -> np.ndarray:
+    return np.add.reduceat(np.concatenate([values, np.zeros((1, values.shape[1]))]), np.searchsorted(receivers, np.arange(n)), axis=0) * (
+        np.bincount(receivers, minlength=n)[:, None] > 0
+    )
+
+
+def _radial(pairs: Pairs, distance: np.ndarray, types: np.ndarray, n: int) -> np.ndarray:
+    shells = np.exp(-0.5 * ((distance[:, None] - RADIAL_SHELLS) / RADIAL_WIDTH) ** 2)
+    of_type = types[pairs.senders]
+    return np.concatenate([_summed(shells * (of_type == kind)[:, None], pairs.receivers, n) for kind in range(N_TYPES)], 1)
+
+
+def _angular(pairs: Pairs, distance: np.ndarray, types: np.ndarray, n: int) -> np.ndarray:
+    harmonics = np.asarray(_harmonics(pairs.vectors.astype(np.float32)))
+    irreps = e3nn.Irreps([(1, (order, (-1) ** order)) for order in ORDERS])
+    out = []
+    for shell in ANGULAR_SHELLS:
+        soft = np.exp(-0.5 * ((distance - shell) / ANGULAR_WIDTH) ** 2)
+        for kind in range(N_TYPES):
+            weight = soft * (types[pairs.senders] == kind)
+            summed = _summed(weight[:, None] * harmonics, pairs.receivers, n)
+            scale = np.bincount(pairs.receivers, weight, n) + 1e-9
+            out += [np.linalg.norm(summed[:, part], axis=1) / scale for part in irreps.slices()]
+    return np.stack(out, 1)
+
+
+@jax.jit
+def _harmonics(vectors: Float[jax.Array, "e 3"]) -> Float[jax.Array, "e m"]:
+    irreps = e3nn.Irreps([(1, (order, (-1) ** order)) for order in ORDERS])
+    return e3nn.spherical_harmonics(irreps, e3nn.IrrepsArray("1o", jnp.asarray(vectors)), normalize=True, normalization="norm").array

@@ -1,0 +1,287 @@
+"""The command line: parses, calls, prints. The only module that reads environment variables."""
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pooch
+import tyro
+import yaml
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
+
+from equijax.errors import ConfigError, EquijaxError
+
+Arg = tyro.conf.arg
+Paths = tuple[Path, ...]
+
+
+def _cache():  # noqa: ANN202 (imported late: the parser should answer at once)
+    from equijax.data.cache import Cache
+
+    folder = os.environ.get("EQUIJAX_CACHE", pooch.os_cache("equijax"))
+    return Cache(Path(folder)) if folder else Cache(None)
+
+
+def quickstart(out: Path = Path("report"), epochs: int | None = None, overwrite: bool = False) -> None:
+    """Train on the embedded data, test, compare with a linear baseline, and write a page with plots: a few minutes on two cores.
+
+    Args:
+        out: folder of the report.
+        epochs: passes over the training configurations; the preset's by default.
+        overwrite: replace an earlier quickstart in that folder.
+    """
+    import shutil
+
+    from equijax.quickstart import quickstart as run
+
+    if overwrite and (out / "run" / "config.json").exists():
+        shutil.rmtree(out / "run")
+    for line in run(out, _cache(), epochs).lines():
+        print(line)
+
+
+def train(
+    config: Annotated[str, tyro.conf.Positional],
+    out: Path,
+    data: Paths = (),
+    resume: bool = False,
+    epochs: int | None = None,
+    seed: int | None = None,
+    validation: float | None = None,
+    test: float | None = None,
+    set: tuple[str, ...] = (),
+) -> None:
+    """Train a network.
+
+    Args:
+        config: a preset (paper, inherent, quickstart) or a YAML or JSON file.
+        out: folder of the run.
+        data: files, folders or archives with measured propensities.
+        resume: go on from the newest checkpoint of the run.
+        epochs: passes over the training configurations.
+        seed: of split, weights and order.
+        validation: configurations to choose the checkpoint by: a fraction below 1 or a number.
+        test: configurations kept for evaluate, likewise.
+        set: any other setting, for example network.layers=4 optimizer.learning_rate=1e-3.
+    """
+    from equijax.train.config import from_dict, read_config, to_dict
+    from equijax.train.loop import train as run
+    from equijax.train.presets import PRESETS
+
+    settings = to_dict(PRESETS[config]) if config in PRESETS else to_dict(read_config(Path(config)))
+    flags = {"data": [str(path) for path in data] or None, "epochs": epochs, "seed": seed, "validation": validation, "test": test}
+    settings |= {key: value for key, value in flags.items() if value is not None}
+    for item in set:
+        _override(settings, item)
+    progress = run(from_dict(settings), out, _cache(), resume=resume)
+    if progress.best_score > -1:
+        print(f"Best validation r = {progress.best_score:.3f} (mean of pooled and per configuration, A particles) at epoch {progress.best_epoch} of {progress.epoch}.")
+        print(f"Expect about that on configurations like these; measure it: equijax evaluate {out}")
+    else:
+        print(f"Trained {progress.epoch} epochs without validation; the last weights are kept in {out}.")
+
+
+def _override(settings: dict, item: str) -> None:
+    key, equals, value = item.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {item}: expected setting=value, for example network.layers=4.")
+    *parents, last = key.split(".")
+    for parent in parents:
+        if not isinstance(settings.get(parent), dict):
+            settings[key] = None
+            return
+        settings = settings[parent]
+    settings[last] = yaml.safe_load(value)
+
+
+def evaluate(run: Annotated[Path, tyro.conf.Positional], data: Paths = (), part: Literal["train", "validation", "test"] | None = None, out: Path | None = None) -> None:
+    """Test a run on configurations it has not seen: a table, results.json and plots.
+
+    Args:
+        run: folder of the run.
+        data: files with other configurations; by default the run's own test part, or validation where no test was kept.
+        part: of the run's own data.
+        out: where results go; RUN/evaluation by default.
+    """
+    from equijax.train.evaluate import evaluate as score
+    from equijax.train.evaluate import write_evaluation
+
+    evaluation = score(run, _cache(), [str(path) for path in data], part)
+    folder = out or run / "evaluation"
+    plots = write_evaluation(evaluation, folder)
+    Console().print(_results(evaluation.rows, f"{run}: {len(evaluation.scored)} configurations of {evaluation.part}"))
+    if evaluation.part == "validation":
+        print("The run kept no test configurations: these are the ones its checkpoint was chosen by.")
+    print(f"{folder / 'results.json'}, {', '.join(plot.name for plot in plots)}")
+
+
+def _results(rows: list, title: str) -> Table:
+    table = Table(title=title)
+    for heading in ("type", "time", "r pooled", "ceiling", "r per configuration", "ceiling "):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        ceilings = ["" if value is None else f"{value:.3f}" for value in (row.ceiling, row.per_configuration_ceiling)]
+        table.add_row(
+            row.type, f"{row.time:g}", f"{row.pooled:.3f} ± {row.pooled_error:.3f}", ceilings[0],
+            f"{row.per_configuration:.3f} ± {row.per_configuration_error:.3f}", ceilings[1],
+        )  # fmt: skip
+    return table
+
+
+def predict(source: Annotated[Path, tyro.conf.Positional], model: Path, out: Path) -> None:
+    """Predict the propensity of every particle and write it as columns of an extxyz file that OVITO reads.
+
+    Args:
+        source: file or folder in any format equijax reads; quenched first if the model reads inherent structures.
+        model: folder of a run.
+        out: the extxyz file to write.
+    """
+    from equijax.predict_file import predict_file
+    from equijax.predictor import Predictor
+
+    count = predict_file(source, Predictor.load(model), out, _cache())
+    print(f"{out}: {count} configuration{'s' if count != 1 else ''}.")
+
+
+def quench(source: Annotated[Path, tyro.conf.Positional], out: Path, tolerance: float = 1e-5, max_steps: int = 50_000) -> None:
+    """Find the inherent structures of configurations by FIRE.
+
+    Args:
+        source: file or folder in any format equijax reads.
+        out: the extxyz file or native store (.h5) to write.
+        tolerance: largest force on any particle at the minimum.
+        max_steps: of FIRE, for each configuration.
+    """
+    from equijax.data.convert import write_snapshots
+    from equijax.data.formats import read_snapshots
+    from equijax.md.quench import Quencher
+
+    quenchers: dict[tuple, Quencher] = {}
+    bar = tqdm(desc="quench", unit="configuration")
+
+    def each():  # noqa: ANN202 (a generator of snapshots)
+        for snapshot in read_snapshots(source):
+            key = (*snapshot.box.tolist(), len(snapshot))
+            if key not in quenchers:
+                quenchers[key] = Quencher(snapshot.box, tolerance=tolerance, max_steps=max_steps, progress=lambda s, f: bar.set_postfix_str(f"step {s}, largest force {f:.1e}"))
+            quenched, report = quenchers[key](snapshot)
+            bar.update()
+            tqdm.write(
+                f"{snapshot.name}: {report.steps} steps, energy per particle {report.thermal_energy:.6f} -> {report.inherent_energy:.6f}, "
+                f"largest force {report.largest_force:.1e}, displacement {report.mean_displacement:.3f} on average, {report.largest_displacement:.3f} at most"
+            )
+            yield quenched
+
+    with bar:
+        count = write_snapshots(out, each())
+    print(f"{out}: {count} configuration{'s' if count != 1 else ''}.")
+
+
+def data_convert(sources: Annotated[Paths, tyro.conf.Positional], out: Path, quench: bool = False, single: bool = False) -> None:
+    """Convert data to the native store (.h5), which is read one configuration at a time, or to extxyz.
+
+    Args:
+        sources: files, folders or archives.
+        out: the file to write, .h5 or .extxyz.
+        quench: add inherent structures where they are missing.
+        single: store single precision: half the size.
+    """
+    from equijax.data.convert import write_snapshots
+    from equijax.data.samples import Quenches
+    from equijax.data.snapshots import SnapshotSet
+
+    snapshots = SnapshotSet.read(sources)
+    if quench:
+        snapshots = snapshots.mapped(Quenches(_cache()))
+    count = write_snapshots(out, tqdm((snapshots[i] for i in range(len(snapshots))), total=len(snapshots), desc="convert", unit="configuration"), single)
+    print(f"{out}: {count} configuration{'s' if count != 1 else ''}, {out.stat().st_size / 2**20:.1f} MiB.")
+
+
+def data_inspect(source: Annotated[Path, tyro.conf.Positional]) -> None:
+    """Say what a file holds: configurations, sizes, times, mean propensity and the noise ceiling.
+
+    Args:
+        source: file, folder or archive.
+    """
+    from equijax.data.convert import summary
+
+    for line in summary(source):
+        print(line)
+
+
+def data_fetch(name: Annotated[str, tyro.conf.Positional], out: Path = Path("data"), part: str | None = None, yes: bool = False) -> None:
+    """Download a public data set, or a part of it; says size and licence first, resumes, and checks hashes.
+
+    Args:
+        name: glassbench, botan or deepmind; "list" shows them with their parts.
+        out: folder to put it in.
+        part: only files whose name holds this text.
+        yes: do not ask.
+    """
+    from equijax.data.registry import PUBLIC, fetch, plan
+
+    if name == "list":
+        for known in PUBLIC.values():
+            print(f"{known.name:12s} {known.about}\n{'':12s} {known.licence}; {known.size}; parts: {known.parts}")
+        return
+    planned = plan(name, part)
+    print(planned.announcement())
+    if not yes and (not sys.stdin.isatty() or input("Go on? [y/N] ").strip().lower() not in {"y", "yes"}):
+        raise ConfigError("not fetched; say --yes to go on without being asked.")
+    for path in fetch(planned, out):
+        print(path)
+
+
+def info() -> None:
+    """Print versions, devices and precision, for a bug report."""
+    from equijax.nn.kernels import choose
+    from equijax.versions import machine, versions
+
+    chosen = choose("auto")
+    print(json.dumps({"versions": versions(), "machine": machine(), "convolution": chosen}, indent=1))
+
+
+COMMANDS = {
+    "quickstart": quickstart,
+    "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
+    "quench": quench,
+    "data": {"convert": data_convert, "inspect": data_inspect, "fetch": data_fetch},
+    "info": info,
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; errors about the input are one line and exit code 2."""
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    commands: dict = dict(COMMANDS)
+    prog = "equijax"
+    if arguments[:1] == ["data"]:
+        commands, prog, arguments = dict(COMMANDS["data"]), "equijax data", arguments[1:]  # type: ignore[arg-type]
+    else:
+        commands["data"] = _data_help
+    try:
+        tyro.extras.subcommand_cli_from_dict(commands, prog=prog, args=arguments)
+    except EquijaxError as error:
+        _stop(str(error))
+    except KeyboardInterrupt:
+        _stop("interrupted; what was finished is kept (a training goes on with --resume).")
+    except OSError as error:
+        _stop(f"{error.filename or 'a file'}: {error.strerror or error}.")
+
+
+def _data_help() -> None:
+    """Convert, inspect and fetch data: see equijax data --help."""
+    main(["data", "--help"])
+
+
+def _stop(message: str) -> None:
+    print(f"equijax: {message}", file=sys.stderr)
+    raise SystemExit(2)

@@ -1,0 +1,55 @@
+"""Work that need not be done twice: quenches and neighbour pairs, on disk, by the content they come from."""
+
+import hashlib
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from equijax.data.files import whole_file
+
+
+class Cache:
+    """Arrays by kind and content; a damaged entry counts as absent.
+
+    Args:
+        folder: where to keep them; None keeps nothing.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+
+    def get(self, kind: str, key: str) -> Mapping[str, np.ndarray] | None:
+        """Return the arrays stored under this key, or None."""
+        if self.folder is None:
+            return None
+        try:
+            with np.load(self._path(kind, key), allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+            return None
+
+    def put(self, kind: str, key: str, **arrays: np.ndarray) -> None:
+        """Store arrays under a key."""
+        if self.folder is None:
+            return
+        with whole_file(self._path(kind, key)) as temporary, open(temporary, "wb") as handle:
+            np.savez(handle, **arrays)  # type: ignore[arg-type]
+
+    def _path(self, kind: str, key: str) -> Path:
+        assert self.folder is not None
+        return self.folder / kind / f"{key}.npz"
+
+
+def content_key(*parts: object) -> str:
+    """Return a name for the content of arrays and settings."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            digest.update(f"{part.dtype}{part.shape}".encode())
+            digest.update(np.ascontiguousarray(part).tobytes())
+        else:
+            digest.update(repr(part).encode())
+        digest.update(b"|")
+    return digest.hexdigest()[:32]

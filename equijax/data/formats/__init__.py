@@ -1,0 +1,108 @@
+"""Every reader behind two functions: `read_snapshots` for files, folders and archives, `read_snapshot` for one configuration."""
+
+import io
+import re
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from equijax.data.formats.atoms import read_atoms
+from equijax.data.formats.deepmind import read_deepmind
+from equijax.data.formats.numpy_files import read_npz
+from equijax.data.store import Store
+from equijax.errors import DataFormatError
+from equijax.snapshot import Snapshot
+
+SUFFIXES = (".npz", ".pickle", ".pkl", ".extxyz", ".xyz", ".dump", ".lammpstrj", ".h5", ".hdf5", ".tar.gz", ".tgz")
+
+
+def read_snapshots(path: str | Path) -> Iterator[Snapshot]:
+    """Yield every configuration of a file, a folder of files, or a GlassBench archive, one at a time.
+
+    Formats: DeepMind pickles, BOTAN and GlassBench npz, GlassBench tar.gz, extxyz, LAMMPS text dumps, and the native store. Several BOTAN
+    files of one configuration are joined into one snapshot with all their times.
+
+    Raises:
+        DataFormatError: a file is missing, damaged, or of no known format.
+        SnapshotError: what it holds is not a usable configuration.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataFormatError(f"{path}: there is no such file or folder.")
+    if path.is_dir():
+        yield from _read_folder(path)
+    elif path.name.endswith((".tar.gz", ".tgz")):
+        yield from _read_archive(path)
+    elif path.suffix == ".npz":
+        yield from read_npz(path, str(path))
+    elif path.suffix in {".pickle", ".pkl"}:
+        yield read_deepmind(path)
+    elif path.suffix in {".h5", ".hdf5"}:
+        with Store(path) as store:
+            yield from store
+    elif path.suffix in {".extxyz", ".xyz", ".dump", ".lammpstrj"}:
+        yield from read_atoms(path)
+    else:
+        raise DataFormatError(f"{path}: no reader for this kind of file; expected a folder or one of {', '.join(SUFFIXES)}.")
+
+
+def read_snapshot(path: str | Path) -> Snapshot:
+    """Read the one configuration of a file.
+
+    Raises:
+        DataFormatError: there is none or more than one, or the file is of no known format.
+    """
+    snapshots = read_snapshots(path)
+    first = next(snapshots, None)
+    if first is None or next(snapshots, None) is not None:
+        raise DataFormatError(f"{path}: holds {'no' if first is None else 'more than one'} configuration; read_snapshots gives them one at a time.")
+    return first
+
+
+def _natural(path: Path) -> list[int | str]:
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(path))]
+
+
+def _read_folder(folder: Path) -> Iterator[Snapshot]:
+    files = sorted((file for file in folder.rglob("*") if file.is_file() and file.name.endswith(SUFFIXES) and not file.name.startswith(".")), key=_natural)
+    if not files:
+        raise DataFormatError(f"{folder}: holds no file that equijax reads ({', '.join(SUFFIXES)}).")
+    together: dict[str, list[Path]] = {}
+    for file in files:
+        together.setdefault(re.sub(r"_tc\d+\.npz$", "", str(file)), []).append(file)
+    for group in together.values():
+        if len(group) == 1:
+            yield from read_snapshots(group[0])
+        else:
+            yield _joined([next(read_snapshots(file)) for file in group])
+
+
+def _joined(parts: list[Snapshot]) -> Snapshot:
+    """One snapshot with the times of all parts, which are the same configuration."""
+    first = parts[0]
+    for part in parts[1:]:
+        if not np.array_equal(part.positions, first.positions):
+            raise DataFormatError(f"{first.name}: the files of its times start from different positions; they are not one configuration.")
+    parts = sorted(parts, key=lambda part: float(part.times[0]))  # type: ignore[index]
+    halves = [part.propensity_halves for part in parts]
+    return first.replace(
+        times=np.concatenate([part.times for part in parts]),  # type: ignore[misc]
+        propensity=np.concatenate([part.propensity for part in parts], axis=1),  # type: ignore[misc]
+        propensity_halves=None if any(half is None for half in halves) else np.concatenate(halves, axis=2),  # type: ignore[arg-type]
+    )
+
+
+def _read_archive(path: Path) -> Iterator[Snapshot]:
+    try:
+        with tarfile.open(path, "r|gz") as archive:
+            for member in archive:
+                if member.isfile() and member.name.endswith(".npz") and not Path(member.name).name.startswith("."):
+                    handle = archive.extractfile(member)
+                    if handle is not None:
+                        yield from read_npz(io.BytesIO(handle.read()), f"{path}:{member.name}")
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        raise DataFormatError(f"{path}: the archive is damaged or cut off ({error}); fetch it again.") from None
+

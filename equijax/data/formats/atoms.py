@@ -1,0 +1,103 @@
+"""extxyz and LAMMPS text dumps through ASE: types as numbers 1 and 2 and as a column `type` of 0 and 1."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import ase
+import ase.io
+import numpy as np
+
+from equijax.data.files import whole_file
+from equijax.errors import DataFormatError
+from equijax.snapshot import Snapshot
+
+_PER_PARTICLE = ("inherent_positions", "inherent_energy", "cage_positions", "propensity")
+
+
+def read_atoms(path: Path) -> Iterator[Snapshot]:
+    """Yield the frames of a file that ASE reads (extxyz, LAMMPS text dump).
+
+    Raises:
+        DataFormatError: ASE cannot read it, it has no periodic orthorhombic box, or its types are not two.
+    """
+    try:
+        frames = ase.io.iread(path, index=":", format="lammps-dump-text" if path.suffix in {".dump", ".lammpstrj"} else "extxyz")
+        for number, atoms in enumerate(frames):
+            yield _snapshot(atoms, path, number)
+    except DataFormatError:
+        raise
+    except FileNotFoundError:
+        raise DataFormatError(f"{path}: there is no such file.") from None
+    except Exception as error:  # ASE's readers raise whatever their parsing meets
+        raise DataFormatError(f"{path}: ASE cannot read it ({type(error).__name__}: {error}).") from error
+
+
+def _snapshot(atoms: ase.Atoms, path: Path, number: int) -> Snapshot:
+    where = f"{path}, frame {number}"
+    if isinstance(atoms, list):
+        raise DataFormatError(f"{where}: expected one configuration a frame.")
+    cell = np.asarray(atoms.cell)
+    if not np.allclose(cell, np.diag(np.diag(cell)), atol=1e-8):
+        raise DataFormatError(f"{where}: the cell {cell.tolist()} is not orthorhombic; only boxes with right angles are supported.")
+    if np.any(np.diag(cell) <= 0):
+        raise DataFormatError(f"{where}: no periodic box; write Lattice=\"L 0 0 0 L 0 0 0 L\" in the comment line.")
+    info = atoms.info
+    halves = [atoms.arrays.get(f"propensity_half_{k}") for k in (1, 2)]
+    fields: dict = {key: atoms.arrays[key] for key in _PER_PARTICLE if key in atoms.arrays}
+    times = np.atleast_1d(np.asarray(info["times"], float)) if "times" in info else None
+    if times is not None:
+        for key in [key for key in fields if key == "propensity"]:
+            fields[key] = fields[key].reshape(len(atoms), -1)
+        if halves[0] is not None and halves[1] is not None:
+            fields["propensity_halves"] = np.stack([half.reshape(len(atoms), -1) for half in halves])  # type: ignore[union-attr]
+    else:
+        fields.pop("propensity", None)
+    return Snapshot(
+        positions=atoms.positions,
+        types=_types(atoms, where),
+        box=np.diag(cell),
+        name=str(info.get("name", f"{path.stem}/{number}")),
+        temperature=float(info["temperature"]) if "temperature" in info else None,
+        trajectories=int(info["trajectories"]) if "trajectories" in info else None,
+        times=times,
+        **fields,
+    )
+
+
+def _types(atoms: ase.Atoms, where: str) -> np.ndarray:
+    found = atoms.arrays.get("type", atoms.numbers)
+    values = np.unique(found)
+    if np.isin(values, (0, 1)).all():
+        return found.astype(np.int32)
+    if np.isin(values, (1, 2)).all():
+        return found.astype(np.int32) - 1
+    raise DataFormatError(f"{where}: particle types {values[:6].tolist()} are not understood; use a column type with 0 = A, 1 = B, or species numbers 1 = A, 2 = B.")
+
+
+def write_extxyz(path: Path, snapshots: Iterable[Snapshot], columns: Iterable[Mapping[str, np.ndarray]] | None = None) -> None:
+    """Write configurations as extxyz, whole or not at all.
+
+    Args:
+        path: of the file.
+        snapshots: one a frame.
+        columns: for each frame, extra per-particle columns by name, (n,) or (n, m).
+    """
+    frames = []
+    extras = iter(columns) if columns is not None else None
+    for snapshot in snapshots:
+        atoms = ase.Atoms(numbers=snapshot.types + 1, positions=snapshot.positions, cell=snapshot.box, pbc=True)
+        atoms.new_array("type", snapshot.types)
+        for key in _PER_PARTICLE:
+            if getattr(snapshot, key) is not None:
+                atoms.new_array(key, getattr(snapshot, key))
+        if snapshot.propensity_halves is not None:
+            for k, half in enumerate(snapshot.propensity_halves, 1):
+                atoms.new_array(f"propensity_half_{k}", half)
+        for key in ("name", "temperature", "times", "trajectories"):
+            if getattr(snapshot, key) is not None:
+                atoms.info[key] = getattr(snapshot, key)
+        for key, values in (next(extras) if extras is not None else {}).items():
+            atoms.new_array(key, np.asarray(values))
+        frames.append(atoms)
+    with whole_file(path) as temporary:
+        ase.io.write(temporary, frames, format="extxyz")

@@ -1,0 +1,47 @@
+"""The pickles of Bapst et al., Nature Physics 16, 448 (2020)."""
+
+from pathlib import Path
+
+import numpy as np
+
+from equijax.data.formats.numpy_files import propensity
+from equijax.data.unpickle import load_arrays
+from equijax.errors import DataFormatError
+from equijax.snapshot import Snapshot
+
+
+def read_deepmind(path: Path) -> Snapshot:
+    """Read one `aggregated_data_{i}.pickle`: positions that leave the box, a box of its own, times not in order (the last is 1/e).
+
+    Raises:
+        DataFormatError: the pickle is damaged, unsafe, or lacks a key.
+    """
+    content = load_arrays(path)
+    if not isinstance(content, dict):
+        raise DataFormatError(f"{path}: holds a {type(content).__name__}; expected the dictionary of a DeepMind file.")
+    missing = [key for key in ("positions", "types", "box", "time", "time_indices") if key not in content]
+    if missing or not {"targets", "trajectory_target_positions"} & content.keys():
+        missing = missing or ["trajectory_target_positions (or targets)"]
+        raise DataFormatError(f"{path}: lacks {', '.join(missing)}; it has {', '.join(map(str, content))}.")
+    positions = np.asarray(content["positions"], np.float64)
+    try:
+        times = np.asarray(content["time"], np.float64)[np.asarray(content["time_indices"], int)]
+        order = np.argsort(times)
+        if "trajectory_target_positions" in content:
+            target = content["trajectory_target_positions"]
+            measured = propensity(positions, np.array([target[i] for i in order], np.float64))
+        else:
+            measured = {"propensity": np.asarray(content["targets"], np.float64)[order].T}
+    except (ValueError, IndexError, TypeError) as error:
+        raise DataFormatError(f"{path}: times and target positions do not fit together ({error}).") from None
+    metadata = content.get("metadata") or {}
+    temperature = content.get("temperature", metadata.get("temperature"))
+    return Snapshot(
+        positions=positions,
+        types=content["types"],
+        box=content["box"],
+        name=f"T{float(temperature):.2f}/{path.stem}" if temperature is not None else path.stem,
+        temperature=None if temperature is None else float(temperature),
+        times=times[order],
+        **measured,
+    )

@@ -1,0 +1,168 @@
+"""Snapshots made ready for the network: quenched where needed, graph built, targets standardised, all cached."""
+
+import dataclasses
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+import flax.struct
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from equijax.data.cache import Cache, content_key
+from equijax.graph.graph import Graph, build_graph, slot_capacity
+from equijax.graph.neighbors import NeighborSearch, Pairs
+from equijax.inputs import InputConfig, Statistics, TargetConfig, graph_positions, node_features, standardise
+from equijax.md.kob_andersen import KOB_ANDERSEN, particle_energies
+from equijax.md.quench import Quencher, QuenchReport
+from equijax.snapshot import Snapshot
+
+TOLERANCE = 1e-5
+GIBIBYTE = 2**30
+
+
+@flax.struct.dataclass
+class Sample:
+    """One training example (or, with a leading axis b, a batch): the graph, standardised targets (n, t), and weights (n,), zero for padding."""
+
+    graph: Graph
+    targets: Float[jax.Array, "n t"]
+    weights: Float[jax.Array, "n"]
+
+
+class Quenches:
+    """Gives snapshots their inherent structures, from the file, the cache, or jax-md.
+
+    Args:
+        cache: where finished quenches are kept.
+        notify: called with the snapshot and report of every quench that had to be run.
+        progress: called with steps and largest force while one runs.
+    """
+
+    def __init__(
+        self, cache: Cache, notify: Callable[[Snapshot, QuenchReport], None] | None = None, progress: Callable[[int, float], None] | None = None
+    ) -> None:
+        self.cache, self.notify, self.progress = cache, notify, progress
+        self._quenchers: dict[tuple, Quencher] = {}
+
+    def __call__(self, snapshot: Snapshot) -> Snapshot:
+        """Return the snapshot with `inherent_positions` and `inherent_energy`; those it has are kept.
+
+        Raises:
+            ConvergenceError: the quench did not reach its minimum.
+        """
+        if snapshot.inherent_positions is not None:
+            if snapshot.inherent_energy is not None:
+                return snapshot
+            return snapshot.replace(inherent_energy=particle_energies(snapshot, snapshot.inherent_positions))
+        key = content_key(snapshot.positions, snapshot.types, snapshot.box, KOB_ANDERSEN, TOLERANCE)
+        known = self.cache.get("quench", key)
+        if known is not None:
+            return snapshot.replace(**known)
+        shape = (*snapshot.box.tolist(), len(snapshot))
+        quencher = self._quenchers.setdefault(shape, Quencher(snapshot.box, tolerance=TOLERANCE, progress=self.progress))
+        quenched, report = quencher(snapshot)
+        assert quenched.inherent_positions is not None and quenched.inherent_energy is not None
+        self.cache.put("quench", key, inherent_positions=quenched.inherent_positions, inherent_energy=quenched.inherent_energy)
+        if self.notify:
+            self.notify(quenched, report)
+        return quenched
+
+
+class PairFinder:
+    """Neighbour pairs of snapshots, from the cache or from jax-md."""
+
+    def __init__(self, cutoff: float, cache: Cache) -> None:
+        self.cutoff, self.cache = cutoff, cache
+        self._searches: dict[tuple, NeighborSearch] = {}
+
+    def __call__(self, snapshot: Snapshot, inputs: InputConfig) -> Pairs:
+        """Return the pairs of the snapshot's graph positions.
+
+        Raises:
+            SnapshotError: the box is too small for the cutoff, or particles lie on top of each other.
+        """
+        positions = graph_positions(snapshot, inputs)
+        key = content_key(positions, snapshot.box, self.cutoff)
+        known = self.cache.get("pairs", key)
+        if known is not None:
+            return Pairs(**known)
+        shape = (*snapshot.box.tolist(), len(snapshot))
+        search = self._searches.setdefault(shape, NeighborSearch(snapshot.box, self.cutoff))
+        pairs = search.pairs(positions, snapshot.name)
+        pairs = Pairs(pairs.senders.astype(np.int32), pairs.receivers.astype(np.int32), pairs.vectors.astype(np.float32))
+        self.cache.put("pairs", key, **pairs._asdict())
+        return pairs
+
+
+@dataclasses.dataclass(frozen=True)
+class Capacity:
+    """Rows and slots that hold every configuration of a data set: one shape, one compilation."""
+
+    nodes: int
+    slots: int
+
+    @staticmethod
+    def of(snapshots: Sequence[Snapshot], pairs: Callable[[Snapshot, InputConfig], Pairs], inputs: InputConfig) -> "Capacity":
+        """Return the capacity a data set needs."""
+        nodes, widest = 0, 0
+        for snapshot in snapshots:
+            receivers = pairs(snapshot, inputs).receivers
+            nodes = max(nodes, len(snapshot))
+            widest = max(widest, int(np.bincount(receivers).max()) if len(receivers) else 0)
+        return Capacity(nodes, slot_capacity(widest))
+
+
+class SampleSource:
+    """Random access to the samples of a list of snapshots; the most recent stay in memory up to a limit.
+
+    Args:
+        snapshots: in memory, or a lazy sequence over a store.
+        pairs: where graphs come from.
+        inputs, targets, statistics: how they are standardised.
+        capacity: common shape.
+        memory: bytes of samples to keep.
+    """
+
+    def __init__(
+        self,
+        snapshots: Sequence[Snapshot],
+        pairs: PairFinder,
+        inputs: InputConfig,
+        targets: TargetConfig,
+        statistics: Statistics,
+        capacity: Capacity,
+        memory: float = 4 * GIBIBYTE,
+    ) -> None:
+        self.snapshots, self.pairs, self.inputs, self.targets, self.statistics, self.capacity = snapshots, pairs, inputs, targets, statistics, capacity
+        self._kept: OrderedDict[int, Sample] = OrderedDict()
+        self._memory, self._used = memory, 0
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self.snapshots)
+
+    def __getitem__(self, index: int) -> Sample:
+        with self._lock:
+            if index in self._kept:
+                self._kept.move_to_end(index)
+                return self._kept[index]
+            sample = self._build(self.snapshots[index])
+            size = sum(leaf.nbytes for leaf in jax.tree.leaves(sample))
+            self._kept[index] = sample
+            self._used += size
+            while self._used > self._memory and len(self._kept) > 1:
+                self._used -= size
+                self._kept.popitem(last=False)
+            return sample
+
+    def _build(self, snapshot: Snapshot) -> Sample:
+        scalars, arrows = node_features(snapshot, self.inputs, self.statistics)
+        graph = build_graph(
+            self.pairs(snapshot, self.inputs), snapshot.types, self.pairs.cutoff, self.capacity.nodes, self.capacity.slots, scalars, arrows, name=snapshot.name
+        )
+        missing = self.capacity.nodes - len(snapshot)
+        targets = np.pad(standardise(snapshot, self.targets, self.statistics), ((0, missing), (0, 0))).astype(np.float32)
+        weights = np.pad(np.ones(len(snapshot), np.float32), (0, missing))
+        return Sample(graph, targets, weights)  # type: ignore[arg-type]  (host arrays until they are put on a device)

@@ -1,0 +1,47 @@
+"""Predictions as columns of a file that OVITO reads."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tqdm import tqdm
+
+from equijax.data.cache import Cache
+from equijax.data.formats import read_snapshots
+from equijax.data.formats.atoms import write_extxyz
+from equijax.data.samples import Quenches
+from equijax.predictor import Predictor
+from equijax.snapshot import Snapshot
+
+
+def column(time: float) -> str:
+    """Name of the column with the predicted propensity at a time."""
+    return f"predicted_propensity_t{time:g}"
+
+
+def predict_file(source: Path, predictor: Predictor, out: Path, cache: Cache, quiet: bool = False) -> int:
+    """Write every configuration of a file with a column of predictions per time; return how many there were.
+
+    Args:
+        source: file or folder in any format equijax reads.
+        predictor: of the model; where it reads inherent structures, configurations without them are quenched first.
+        out: an extxyz file.
+        cache: for quenches.
+        quiet: no progress bar.
+
+    Raises:
+        EquijaxError: the file or a configuration in it is not usable; nothing is written then.
+    """
+    quench = Quenches(cache)
+    done: list[Snapshot] = []
+    columns = []
+    for snapshot in tqdm(_each(source, predictor, quench), desc="predict", unit="configuration", disable=quiet):
+        prediction = predictor.predict(snapshot)
+        done.append(snapshot)
+        columns.append({column(time): prediction.propensity[:, t] for t, time in enumerate(prediction.times)})
+    write_extxyz(out, done, columns)
+    return len(done)
+
+
+def _each(source: Path, predictor: Predictor, quench: Quenches) -> Iterator[Snapshot]:
+    for snapshot in read_snapshots(source):
+        yield quench(snapshot) if predictor.inputs.needs_quench else snapshot

@@ -1,0 +1,128 @@
+"""From a trained run to predictions and their derivatives with respect to positions."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from equijax.errors import SnapshotError
+from equijax.graph.graph import Graph, build_graph, displaced
+from equijax.graph.neighbors import NeighborSearch
+from equijax.inputs import InputConfig, Statistics, graph_positions, node_features, restore
+from equijax.network import Network, NetworkConfig
+from equijax.snapshot import Snapshot
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """Predicted propensity (n, t) of every particle at every time, and the times (t,)."""
+
+    propensity: Float[np.ndarray, "n t"]
+    times: Float[np.ndarray, "t"]
+
+
+class Predictor:
+    """A trained network with everything it needs to read a snapshot; `Predictor.load` opens a run.
+
+    Args:
+        network: shape of the network.
+        params, batch_stats: its weights and running statistics.
+        inputs: what it reads.
+        statistics: of its training set.
+        dtype: of the arithmetic; float64 needs `jax.enable_x64(True)` around every call.
+    """
+
+    def __init__(
+        self, network: NetworkConfig, params: Any, batch_stats: Any, inputs: InputConfig, statistics: Statistics, dtype: type = np.float32
+    ) -> None:
+        self.network, self.inputs, self.statistics, self.dtype = network, inputs, statistics, dtype
+        self.variables = {"params": params, "batch_stats": batch_stats}
+        self._module = Network(network)
+        self._searches: dict[tuple, NeighborSearch] = {}
+        self._apply = jax.jit(self._outputs)
+        self._backward = jax.jit(jax.grad(self._weighted, argnums=(2, 3)))
+
+    @classmethod
+    def load(cls, run: str | Path) -> "Predictor":
+        """Open a run folder with the weights of its best validation.
+
+        Raises:
+            CheckpointError: there is no whole checkpoint, or it is of another schema, architecture or precision.
+        """
+        from equijax.train.load import load_predictor  # the trainer stands on this module
+
+        return load_predictor(Path(run))
+
+    @property
+    def times(self) -> Float[np.ndarray, "t"]:
+        """The times (t,) of the predictions."""
+        return np.array(self.statistics.times)
+
+    def predict(self, snapshot: Snapshot) -> Prediction:
+        """Return the predicted propensity, in units of sigma_AA.
+
+        Raises:
+            SnapshotError: the box is too small, or the model reads inherent structures and the snapshot has none (`equijax.quench` adds them).
+        """
+        outputs = self._apply(self.variables, self.graph(snapshot))
+        return Prediction(restore(snapshot, np.asarray(outputs, np.float64), self.statistics), self.times)
+
+    def gradient(
+        self, snapshot: Snapshot, weights: Float[np.ndarray, "n t"], of: Literal["thermal", "inherent"] | None = None
+    ) -> Float[np.ndarray, "n 3"]:
+        """Return d(sum of weights * propensity) / d(positions), in float64 from derivatives of the network's precision.
+
+        What moves, and what is held fixed: the positions asked for move; the other set of positions, the inherent energies (the particle's
+        own and the configuration's mean) and the particle types stay. By default the positions of the graph move. A model that reads the
+        displacement from thermal to inherent positions depends on both sets through it.
+
+        Args:
+            snapshot: where to differentiate.
+            weights: (n, t) of each prediction.
+            of: "thermal" or "inherent".
+
+        Raises:
+            SnapshotError: the weights have another shape, or the model does not read the positions asked for.
+        """
+        weights = np.asarray(weights, np.float64)
+        if weights.shape != (len(snapshot), len(self.times)):
+            raise SnapshotError(f"{snapshot.name}: weights have shape {weights.shape}; expected {(len(snapshot), len(self.times))}, one for each prediction.")
+        of = of or ("inherent" if self.inputs.positions == "inherent" else "thermal")
+        if of != self.inputs.positions and not self.inputs.displacement:
+            raise SnapshotError(f"{snapshot.name}: the model reads {self.inputs.positions} positions only; it does not depend on the {of} ones.")
+        scaled = weights * np.array(self.statistics.target_scale)[snapshot.types]
+        still = jnp.zeros((len(snapshot), 3), self.dtype)
+        by_graph, by_arrow = self._backward(self.variables, self.graph(snapshot), still, still, jnp.asarray(scaled, self.dtype))
+        total = np.asarray(by_graph, np.float64) if of == self.inputs.positions else np.zeros((len(snapshot), 3))
+        if self.inputs.displacement:
+            total = total + (1 if of == "inherent" else -1) * np.asarray(by_arrow, np.float64)
+        return total
+
+    def graph(self, snapshot: Snapshot) -> Graph:
+        """Return the graph the network reads.
+
+        Raises:
+            SnapshotError: see `predict`.
+        """
+        shape = (*snapshot.box.tolist(), len(snapshot))
+        if shape not in self._searches:
+            self._searches[shape] = NeighborSearch(snapshot.box, self.network.cutoff)
+        pairs = self._searches[shape].pairs(graph_positions(snapshot, self.inputs), snapshot.name)
+        scalars, arrows = node_features(snapshot, self.inputs, self.statistics)
+        graph = build_graph(pairs, snapshot.types, self.network.cutoff, scalars=scalars, arrows=arrows, dtype=self.dtype, name=snapshot.name)
+        return jax.tree.map(jnp.asarray, graph)
+
+    def _outputs(self, variables: Any, graph: Graph) -> jax.Array:
+        return self._module.apply(variables, graph)  # type: ignore[return-value]
+
+    def _weighted(self, variables: Any, graph: Graph, moved: jax.Array, stretched: jax.Array, weights: jax.Array) -> jax.Array:
+        graph = displaced(graph, moved)
+        if self.inputs.displacement:
+            arrows = graph.arrows + stretched[:, None] / self.statistics.displacement_scale
+            length = jnp.sqrt((arrows[:, 0] ** 2).sum(-1))
+            graph = graph.replace(arrows=arrows, scalars=graph.scalars.at[:, -1].set(length))
+        return (self._outputs(variables, graph) * weights).sum()

@@ -1,0 +1,102 @@
+"""Checkpoints by orbax: atomic, with config and schema version inside, checked before they are used."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from etils import epath
+
+from equijax.errors import CheckpointError
+
+SCHEMA = 1
+
+
+class Checkpoints:
+    """The checkpoints of one run.
+
+    Args:
+        folder: of the run.
+        keep: how many to keep.
+    """
+
+    def __init__(self, folder: Path, keep: int = 2) -> None:
+        self.folder = Path(folder) / "checkpoints"
+        options = ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True, enable_async_checkpointing=False)
+        handlers = {"state": ocp.StandardCheckpointHandler(), "meta": ocp.JsonCheckpointHandler()}
+        self._manager = ocp.CheckpointManager(epath.Path(self.folder.resolve()), options=options, item_handlers=handlers)
+
+    def save(self, step: int, state: Any, meta: dict) -> None:
+        """Write a checkpoint, whole or not at all.
+
+        Raises:
+            CheckpointError: it could not be written.
+        """
+        try:
+            arguments = ocp.args.Composite(state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta | {"schema": SCHEMA}))
+            self._manager.save(step, args=arguments, force=True)
+            self._manager.wait_until_finished()
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{self.folder}: checkpoint {step} cannot be written ({error}); the ones before it are kept.") from error
+
+    def latest(self) -> int | None:
+        """Return the step of the newest whole checkpoint, or None."""
+        return self._manager.latest_step()
+
+    def meta(self) -> dict:
+        """Return what was stored beside the newest state.
+
+        Raises:
+            CheckpointError: there is no checkpoint, or it has another schema.
+        """
+        step = self.latest()
+        if step is None:
+            raise CheckpointError(f"{self.folder}: holds no whole checkpoint; train first.")
+        try:
+            meta = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
+        except (OSError, ValueError, KeyError) as error:
+            raise CheckpointError(f"{self.folder}: checkpoint {step} is damaged ({error}).") from None
+        if meta is None or meta.get("schema") != SCHEMA:
+            raise CheckpointError(f"{self.folder}: checkpoint {step} has schema {(meta or {}).get('schema')}; this equijax reads schema {SCHEMA}.")
+        return meta
+
+    def restore(self, like: Any) -> Any:
+        """Return the newest state, with the structure, shapes, dtypes and placement of `like`.
+
+        Raises:
+            CheckpointError: the stored arrays are others than the config says, by name, shape or precision.
+        """
+        step = self.latest()
+        if step is None:
+            raise CheckpointError(f"{self.folder}: holds no whole checkpoint; train first.")
+        self._compare(step, like)
+        abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=getattr(leaf, "sharding", None)), like)
+        try:
+            return self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract)))["state"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{self.folder}: checkpoint {step} cannot be restored ({error}).") from None
+
+    def _compare(self, step: int, like: Any) -> None:
+        # orbax casts another dtype silently and names other differences at length; say them first, in one sentence.
+        stored = self._manager.item_metadata(step)["state"]
+        found = _leaves(getattr(stored, "tree", stored))
+        wanted = _leaves(like)
+        different = [f"{path} is {found.get(path, 'absent')}, the config gives {wanted.get(path, 'none')}" for path in sorted(found.keys() | wanted.keys()) if found.get(path) != wanted.get(path)]
+        if different:
+            raise CheckpointError(
+                f"{self.folder}: checkpoint {step} is of another architecture or precision: {different[0]}"
+                + (f" (and {len(different) - 1} more)." if len(different) > 1 else ".")
+            )
+
+    def close(self) -> None:
+        """Release the manager's threads."""
+        self._manager.close()
+
+
+def _leaves(tree: Any) -> dict[str, str]:
+    out = {}
+    for path, leaf in jax.tree_util.tree_flatten_with_path(tree, is_leaf=lambda node: dataclasses.is_dataclass(node) and hasattr(node, "shape"))[0]:
+        name = "/".join(str(getattr(key, "key", getattr(key, "name", getattr(key, "idx", key)))) for key in path)
+        out[name] = f"{leaf.dtype}{list(leaf.shape)}"
+    return out

@@ -1,0 +1,48 @@
+"""Opening a finished run."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from equijax.errors import CheckpointError
+from equijax.graph.graph import build_graph
+from equijax.graph.neighbors import Pairs
+from equijax.inputs import Statistics
+from equijax.network import Network, NetworkConfig
+from equijax.predictor import Predictor
+from equijax.train.checkpoint import Checkpoints
+from equijax.train.config import TrainConfig, from_dict
+from equijax.train.loop import config_of
+from equijax.train.step import initial_state, make_optimizer
+
+
+def open_run(folder: Path) -> tuple[Predictor, dict]:
+    """Return the predictor of a run with its best weights, and what is stored about the run.
+
+    Raises:
+        CheckpointError: the folder holds no run, or one that this version cannot use.
+    """
+    if not (folder / "checkpoints").is_dir():
+        raise CheckpointError(f"{folder}: is not the folder of a run (it has no checkpoints).")
+    checkpoints = Checkpoints(folder)
+    try:
+        meta = checkpoints.meta()
+        config = config_of(meta)
+        network, statistics = from_dict(meta["network"], NetworkConfig, "stored network"), from_dict(meta["statistics"], Statistics, "stored statistics")
+        state = checkpoints.restore(_like(config, network))
+    finally:
+        checkpoints.close()
+    return Predictor(network, state.best, state.best_batch_stats, config.inputs, statistics), meta
+
+
+def load_predictor(folder: Path) -> Predictor:
+    """Return the predictor of a run with its best weights."""
+    return open_run(folder)[0]
+
+
+def _like(config: TrainConfig, network: NetworkConfig):  # noqa: ANN202 (a state with the run's shapes)
+    nothing = Pairs(np.zeros(0, int), np.zeros(0, int), np.zeros((0, 3)))
+    graph = build_graph(nothing, np.zeros(2, np.int32), network.cutoff, scalars=np.zeros((2, network.scalars)), arrows=np.zeros((2, network.arrows, 3)))
+    optimizer = make_optimizer(config.optimizer, 2)
+    return jax.device_put(initial_state(Network(network), optimizer, jax.tree.map(jax.numpy.asarray, graph), 0), jax.devices()[0])

@@ -1,0 +1,205 @@
+"""A training run from data to the best checkpoint, the same after any interruption."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from tqdm import tqdm
+
+from equijax.data.cache import Cache
+from equijax.data.files import write_json
+from equijax.data.pipeline import Batches
+from equijax.data.samples import Sample
+from equijax.errors import CheckpointError, ConfigError, TrainingError
+from equijax.network import Network, count_weights
+from equijax.train.checkpoint import Checkpoints
+from equijax.train.config import TrainConfig, from_dict, to_dict
+from equijax.train.log import RunLog
+from equijax.train.mesh import make_mesh, replicated, spread
+from equijax.metrics import selection_score
+from equijax.train.prepare import Prepared, prepare
+from equijax.train.scoring import Scorer
+from equijax.train.step import AXIS, TrainState, initial_state, make_optimizer, make_step, own_copy
+from equijax.versions import machine, versions
+
+
+@dataclasses.dataclass
+class Progress:
+    """Where the choice of the checkpoint stands: kept beside the state."""
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_score: float = -np.inf
+
+    def to_json(self) -> dict:
+        """Return plain JSON types."""
+        return dataclasses.asdict(self) | {"best_score": None if np.isinf(self.best_score) else self.best_score}
+
+    @staticmethod
+    def from_json(content: dict) -> "Progress":
+        """Read what `to_json` wrote."""
+        return Progress(content["epoch"], content["best_epoch"], -np.inf if content["best_score"] is None else content["best_score"])
+
+
+def train(config: TrainConfig, folder: Path, cache: Cache, resume: bool = False, quiet: bool = False, devices: int | None = None) -> Progress:
+    """Train a network and leave config, split, log and checkpoints in a run folder.
+
+    Args:
+        config: of the run.
+        folder: of the run; must be new unless resuming.
+        cache: for quenches and graphs.
+        resume: go on from the newest checkpoint, with exactly the numbers of an uninterrupted run on the same kind of machine.
+        quiet: no progress bars.
+        devices: how many to spread a batch over; by default the most that divide it.
+
+    Raises:
+        ConfigError: the folder already holds a run, or config and data do not fit.
+        CheckpointError: there is nothing to resume, or the run was made with another config.
+        TrainingError: a loss was not finite; the last good state is kept.
+    """
+    _check_folder(config, folder, resume)
+    prepared = prepare(config, cache, quiet)
+    network = Network(prepared.network, AXIS)
+    mesh = make_mesh(config.batch, devices)
+    source = prepared.source(config, prepared.split.train)
+    batches = Batches(source, config.batch, config.epochs, config.seed)
+    total = batches.steps_per_epoch * config.epochs
+    optimizer = make_optimizer(config.optimizer, total)
+    state = jax.device_put(initial_state(network, optimizer, source[0].graph, config.seed), replicated(mesh))
+    progress = Progress()
+    checkpoints = Checkpoints(folder)
+    meta = run_meta(config, prepared)
+    if resume:
+        stored = checkpoints.meta()
+        state, progress = checkpoints.restore(state), Progress.from_json(stored["progress"])
+    else:
+        write_json(folder / "config.json", to_dict(config))
+        write_json(folder / "run.json", meta)
+    log = RunLog(folder, int(state.step))
+    validate = Scorer(network, prepared.source(config, prepared.split.validation)) if prepared.split.validation else None
+    step = make_step(network, optimizer, config.optimizer.ema, mesh, config.mirror, config.seed)
+    loop = _Loop(config, batches, step, mesh, checkpoints, log, validate, meta, source.snapshots.names, quiet)
+    try:
+        return loop.run(state, progress)
+    finally:
+        log.close()
+        checkpoints.close()
+
+
+def run_meta(config: TrainConfig, prepared: Prepared) -> dict:
+    """Return what a prediction needs to know of a run, and what a reader wants to."""
+    return {
+        "config": to_dict(config),
+        "network": to_dict(prepared.network),
+        "statistics": dataclasses.asdict(prepared.statistics),
+        "split": dataclasses.asdict(prepared.split),
+        "capacity": dataclasses.asdict(prepared.capacity),
+        "versions": versions(),
+        "machine": machine(),
+    }
+
+
+def _check_folder(config: TrainConfig, folder: Path, resume: bool) -> None:
+    stored = folder / "config.json"
+    if resume:
+        if not stored.exists():
+            raise CheckpointError(f"{folder}: holds no run to resume; leave --resume out to start one.")
+        before = json.loads(stored.read_text())
+        now = to_dict(config)
+        if before != now:
+            changed = next(key for key in now if before.get(key) != now[key])
+            raise CheckpointError(f"{folder}: the run was made with {changed} = {before.get(changed)}, now it is {now[changed]}; resume with the config of the run.")
+    elif stored.exists():
+        raise ConfigError(f"{folder}: already holds a run; resume it with --resume or choose another folder.")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Loop:
+    config: TrainConfig
+    batches: Batches
+    step: Callable[[TrainState, Sample], tuple[TrainState, jax.Array]]
+    mesh: Mesh
+    checkpoints: Checkpoints
+    log: RunLog
+    validate: Scorer | None
+    meta: dict
+    names: tuple[str, ...]
+    quiet: bool
+
+    def run(self, state: TrainState, progress: Progress) -> Progress:
+        per_epoch = self.batches.steps_per_epoch
+        done = int(state.step)
+        loader = self.batches.from_step(done)
+        bar = tqdm(total=self.config.epochs * per_epoch, initial=done, desc=f"train {count_weights(state.params):,} weights", unit="step", disable=self.quiet)
+        with bar:
+            for epoch in range(progress.epoch, self.config.epochs):
+                if epoch - progress.best_epoch >= self.config.patience and self.validate:
+                    bar.set_postfix_str(f"no better validation for {self.config.patience} epochs: stopped")
+                    break
+                state, loss = self._epoch(state, loader, epoch, bar)
+                state, progress = self._validate(state, progress, epoch + 1, loss, bar)
+                last = epoch + 1 == self.config.epochs or (self.validate and epoch + 1 - progress.best_epoch >= self.config.patience)
+                if last or (epoch + 1) % self.config.checkpoint_every == 0:
+                    self._save(state, progress)
+        return progress
+
+    def _epoch(self, state: TrainState, loader: Iterator[Sample], epoch: int, bar: tqdm) -> tuple[TrainState, float]:
+        losses: list[jax.Array] = []
+        started = time.perf_counter()
+        first = int(state.step)
+        for _ in range(self.batches.steps_per_epoch):
+            batch = jax.device_put(next(loader), spread(self.mesh))
+            state, loss = self.step(state, batch)
+            losses.append(loss)
+            bar.update()
+        values = np.asarray(jax.device_get(losses))
+        bad = np.flatnonzero(~np.isfinite(values))
+        if len(bad):
+            self._fail(first + int(bad[0]), epoch)
+        seconds = (time.perf_counter() - started) / len(values)
+        for k, value in enumerate(values):
+            self.log.write(first + k + 1, loss=float(value))
+        self.log.write(int(state.step), epoch=epoch + 1, epoch_loss=float(values.mean()), seconds_per_step=seconds)
+        return state, float(values.mean())
+
+    def _fail(self, step: int, epoch: int) -> None:
+        names = ", ".join(self.names[i] for i in self.batches.members(step))
+        kept = self.checkpoints.latest()
+        raise TrainingError(
+            f"step {step + 1} (epoch {epoch + 1}): the loss of {names} is not finite; "
+            + (f"the checkpoint of step {kept} is kept" if kept is not None else "no checkpoint had been written yet")
+            + "; lower optimizer.learning_rate, or look at that configuration with equijax data inspect."
+        )
+
+    def _validate(self, state: TrainState, progress: Progress, epoch: int, loss: float, bar: tqdm) -> tuple[TrainState, Progress]:
+        if self.validate is None:
+            return state.replace(best=own_copy(state.average), best_batch_stats=own_copy(state.batch_stats)), Progress(epoch, epoch, -np.inf)
+        value = selection_score(self.validate(state.average, state.batch_stats))
+        self.log.write(int(state.step), epoch=epoch, validation=value)
+        if value > progress.best_score:
+            state = state.replace(best=own_copy(state.average), best_batch_stats=own_copy(state.batch_stats))
+            progress = Progress(epoch, epoch, value)
+        else:
+            progress = Progress(epoch, progress.best_epoch, progress.best_score)
+        bar.set_postfix_str(f"epoch {epoch}, loss {loss:.3f}, validation r {value:.3f}, best {progress.best_score:.3f}")
+        return state, progress
+
+    def _save(self, state: TrainState, progress: Progress) -> None:
+        self.checkpoints.save(int(state.step), state, self.meta | {"progress": progress.to_json()})
+
+
+def config_of(meta: dict) -> TrainConfig:
+    """Return the config a run was made with.
+
+    Raises:
+        CheckpointError: it is not one that this version understands.
+    """
+    try:
+        return from_dict(meta["config"], TrainConfig, "stored config")
+    except (ConfigError, KeyError) as error:
+        raise CheckpointError(f"the run's config is not understood by this version ({error}).") from None

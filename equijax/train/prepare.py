@@ -1,0 +1,64 @@
+"""From a config to a data set that is ready to train on."""
+
+import dataclasses
+
+from tqdm import tqdm
+
+from equijax.data.cache import Cache
+from equijax.data.samples import Capacity, PairFinder, Quenches, SampleSource
+from equijax.data.snapshots import SnapshotSet
+from equijax.data.splits import Split, split_names
+from equijax.inputs import Statistics, measure
+from equijax.network import NetworkConfig
+from equijax.train.config import TrainConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A data set ready to train on: its split, statistics, shapes, and the network that fits them."""
+
+    snapshots: SnapshotSet
+    split: Split
+    statistics: Statistics
+    capacity: Capacity
+    network: NetworkConfig
+    pairs: PairFinder
+
+    def source(self, config: TrainConfig, names: tuple[str, ...]) -> SampleSource:
+        """Return the samples with these names."""
+        return SampleSource(self.snapshots.chosen(names), self.pairs, config.inputs, config.targets, self.statistics, self.capacity)
+
+
+def prepare(config: TrainConfig, cache: Cache, quiet: bool = False) -> Prepared:
+    """Read, quench where needed, build graphs, split and measure; every finished piece is cached.
+
+    Raises:
+        EquijaxError: data or config are not usable.
+    """
+    snapshots = SnapshotSet.read(config.data)
+    split = split_names(snapshots.names, config.validation, config.test, config.seed)
+    if config.inputs.needs_quench:
+        bar: tqdm | None = None
+
+        def show(steps: int, force: float) -> None:
+            if bar is not None:
+                bar.set_postfix_str(f"FIRE step {steps}, largest force {force:.1e}")
+
+        snapshots = snapshots.mapped(Quenches(cache, progress=show))
+    pairs = PairFinder(config.network.cutoff, cache)
+    bar = tqdm(range(len(snapshots)), desc="inherent structures and graphs" if config.inputs.needs_quench else "graphs", unit="configuration", disable=quiet)
+    nodes, slots, edges = 0, 0, 0
+    for i in bar:
+        snapshot = snapshots[i]
+        one = Capacity.of([snapshot], pairs, config.inputs)
+        nodes, slots = max(nodes, one.nodes), max(slots, one.slots)
+        edges += len(pairs(snapshot, config.inputs).receivers) / len(snapshot)
+    statistics = measure(list(snapshots.chosen(split.train)), config.inputs, config.targets)
+    network = dataclasses.replace(
+        config.network,
+        scalars=config.inputs.scalars,
+        arrows=config.inputs.arrows,
+        outputs=len(statistics.times),
+        mean_degree=round(edges / len(snapshots), 3),
+    )
+    return Prepared(snapshots, split, statistics, Capacity(nodes, slots), network, pairs)

@@ -1,0 +1,43 @@
+"""Named configs: `equijax train NAME` takes them as they are."""
+
+from equijax.errors import ConfigError
+from equijax.inputs import InputConfig, TargetConfig
+from equijax.network import NetworkConfig
+from equijax.train.config import OptimizerConfig, TrainConfig
+
+_SMALL = NetworkConfig(layers=3, l_max=2, parity=True, activation="gate", batch_norm=False, inputs_everywhere=True, decoder_hidden=(32,))
+
+PRESETS: dict[str, TrainConfig] = {
+    # The paper's network and its good compromise of inputs: thermal positions and E_pot(IS), all times at once.
+    "paper": TrainConfig(inputs=InputConfig("thermal", energy=True), patience=100, epochs=300),
+    # Few configurations near the relaxation time: inherent structures, a shallow network, deviations from each configuration's mean.
+    "inherent": TrainConfig(
+        network=_SMALL,
+        inputs=InputConfig("inherent", energy=True),
+        targets=TargetConfig(centre="configuration"),
+        optimizer=OptimizerConfig(learning_rate=2.5e-3, ema=0.99),
+        epochs=160,
+        patience=160,
+    ),
+    # All times from shortest to relaxation: both positions, the inherent ones as a vector on each particle.
+    "quickstart": TrainConfig(
+        network=_SMALL,
+        inputs=InputConfig("thermal", energy=True, displacement=True),
+        optimizer=OptimizerConfig(learning_rate=5e-3, ema=0.98),
+        validation=3,
+        test=4,
+        epochs=40,
+        patience=40,
+    ),
+}
+
+
+def preset(name: str) -> TrainConfig:
+    """Return a preset.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"there is no preset {name!r}; there are {', '.join(PRESETS)}.")
+    return PRESETS[name]

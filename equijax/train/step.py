@@ -1,0 +1,101 @@
+"""The training state and the one jitted step that changes it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+
+from equijax.data.samples import Sample
+from equijax.graph.graph import Graph
+from equijax.network import Network
+from equijax.train.config import OptimizerConfig
+from equijax.train.mesh import replicated, spread
+
+AXIS = "graph"
+
+
+@flax.struct.dataclass
+class TrainState:
+    """Everything a run needs to go on exactly where it was.
+
+    `average` is the exponential average of the weights; `best` and `best_batch_stats` are those of the best validation so far.
+    """
+
+    step: jax.Array
+    params: Any
+    batch_stats: Any
+    optimizer: Any
+    average: Any
+    best: Any
+    best_batch_stats: Any
+
+
+def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
+    """Return AdamW with clipped gradients, warm-up and cosine decay over `steps`."""
+    warmup = min(config.warmup_steps, max(steps - 1, 0))
+    schedule = optax.warmup_cosine_decay_schedule(0.0 if warmup else config.learning_rate, config.learning_rate, warmup, steps, config.learning_rate * config.final_fraction)
+    return optax.chain(optax.clip_by_global_norm(config.clip), optax.adamw(schedule, weight_decay=config.weight_decay))
+
+
+def initial_state(network: Network, optimizer: optax.GradientTransformation, graph: Graph, seed: int) -> TrainState:
+    """Return the state before the first step; `graph` is one configuration, for the shapes."""
+    variables = jax.jit(Network(network.config).init)(jax.random.key(seed), graph)
+    params, stats = variables["params"], variables.get("batch_stats", {})
+    return TrainState(jnp.zeros((), jnp.int32), params, stats, optimizer.init(params), own_copy(params), own_copy(params), own_copy(stats))
+
+
+def own_copy(tree: Any) -> Any:
+    """Return a copy in memory of its own: the jitted step gives the memory of its input away."""
+    return jax.tree.map(lambda leaf: leaf.copy(), tree)
+
+
+def predict_batch(network: Network, params: Any, batch_stats: Any, graphs: Graph) -> jax.Array:
+    """Return the outputs (b, n, t) of a batch of graphs with fixed statistics."""
+    return jax.vmap(lambda graph: network.apply({"params": params, "batch_stats": batch_stats}, graph), axis_name=AXIS)(graphs)
+
+
+def mean_squared_error(network: Network, params: Any, batch_stats: Any, batch: Sample) -> tuple[jax.Array, Any]:
+    """Return the error averaged over all real particles and times of the batch, and the new running statistics."""
+
+    def apply(graph: Graph):  # noqa: ANN202 (predictions and updated collections)
+        return network.apply({"params": params, "batch_stats": batch_stats}, graph, train=True, mutable=["batch_stats"])
+
+    outputs, updated = jax.vmap(apply, axis_name=AXIS, out_axes=(0, None))(batch.graph)
+    squared = ((outputs - batch.targets) ** 2).mean(-1) * batch.weights
+    return squared.sum() / batch.weights.sum(), updated.get("batch_stats", {})
+
+
+def make_step(
+    network: Network, optimizer: optax.GradientTransformation, ema: float, mesh: Mesh, mirror: bool, seed: int
+) -> Callable[[TrainState, Sample], tuple[TrainState, jax.Array]]:
+    """Return the jitted step: state, batch -> state, loss.
+
+    A step whose loss or gradient is not finite leaves the state as it was; the loss it returns says so.
+    """
+
+    def step(state: TrainState, batch: Sample) -> tuple[TrainState, jax.Array]:
+        if mirror:
+            batch = _mirrored(batch, jax.random.fold_in(jax.random.key(seed), state.step))
+        (loss, stats), gradient = jax.value_and_grad(lambda p: mean_squared_error(network, p, state.batch_stats, batch), has_aux=True)(state.params)
+        updates, opt = optimizer.update(gradient, state.optimizer, state.params)
+        params = optax.apply_updates(state.params, updates)
+        count = state.step.astype(loss.dtype)
+        decay = jnp.minimum(ema, (1 + count) / (10 + count))  # a short memory at first, or the average would carry the initial weights along
+        average = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, state.average, params)
+        new = state.replace(step=state.step + 1, params=params, batch_stats=stats, optimizer=opt, average=average)
+        fine = jnp.isfinite(loss) & jnp.isfinite(optax.global_norm(gradient))
+        return jax.tree.map(lambda a, b: jnp.where(fine, a, b), new, state), jnp.where(fine, loss, jnp.nan)
+
+    whole, parts = replicated(mesh), spread(mesh)
+    return jax.jit(step, in_shardings=(whole, parts), out_shardings=(whole, whole), donate_argnums=0)
+
+
+def _mirrored(batch: Sample, key: jax.Array) -> Sample:
+    sign = jnp.where(jax.random.bernoulli(key, shape=batch.weights.shape[:1]), -1.0, 1.0).astype(batch.graph.vectors.dtype)
+    flip = jnp.stack([sign, jnp.ones_like(sign), jnp.ones_like(sign)], -1)[:, None, None]
+    graph = batch.graph.replace(vectors=batch.graph.vectors * flip, arrows=batch.graph.arrows * flip)
+    return batch.replace(graph=graph)
