@@ -21,6 +21,7 @@ ORDERS = range(1, 8)
 ANGULAR_SHELLS = np.array([0.95, 1.25, 1.6, 2.0])
 ANGULAR_WIDTH = 0.2
 GENERATIONS = 2
+BLOCK = 65536
 
 
 def descriptors(snapshot: Snapshot, inputs: InputConfig, search: NeighborSearch | None = None) -> Float[np.ndarray, "n d"]:
@@ -60,7 +61,10 @@ def _radial(pairs: Pairs, distance: np.ndarray, types: np.ndarray, n: int) -> np
 
 
 def _angular(pairs: Pairs, distance: np.ndarray, types: np.ndarray, n: int) -> np.ndarray:
-    harmonics = np.asarray(_harmonics(pairs.vectors.astype(np.float32)))
+    # Padded to whole blocks: one compilation serves every configuration of about this size.
+    padded = np.ones((-(-len(distance) // BLOCK) * BLOCK, 3), np.float32)
+    padded[: len(distance)] = pairs.vectors
+    harmonics = np.asarray(_harmonics(padded))[: len(distance)]
     irreps = e3nn.Irreps([(1, (order, (-1) ** order)) for order in ORDERS])
     out = []
     for shell in ANGULAR_SHELLS:
