@@ -11,8 +11,11 @@ from jaxtyping import Bool, Float, Int
 HostPositions = Float[np.ndarray, "n 3"]
 HostBox = Float[np.ndarray, "3"]
 HostTypes = Int[np.ndarray, "n"]
+AnyArray = jax.Array | np.ndarray
+"""On the host before a graph is put on a device, on the device afterwards."""
+
 NodeVectors = Float[jax.Array, "n 3"]
-EdgeVectors = Float[jax.Array, "n k 3"]
-EdgeIndices = Int[jax.Array, "n k"]
-EdgeMask = Bool[jax.Array, "n k"]
-NodeMask = Bool[jax.Array, "n"]
+EdgeVectors = Float[AnyArray, "n k 3"]
+EdgeIndices = Int[AnyArray, "n k"]
+EdgeMask = Bool[AnyArray, "n k"]
+NodeMask = Bool[AnyArray, "n"]

@@ -69,7 +69,7 @@ def train(
         test: configurations kept for evaluate, likewise.
         set: any other setting, for example network.layers=4 optimizer.learning_rate=1e-3.
     """
-    from equijax.train.config import from_dict, read_config, to_dict
+    from equijax.train.config import TrainConfig, from_dict, read_config, to_dict
     from equijax.train.loop import train as run
     from equijax.train.presets import PRESETS
 
@@ -78,7 +78,7 @@ def train(
     settings |= {key: value for key, value in flags.items() if value is not None}
     for item in set:
         _override(settings, item)
-    progress = run(from_dict(settings), out, _cache(), resume=resume)
+    progress = run(from_dict(settings, TrainConfig), out, _cache(), resume=resume)
     if progress.best_score > -1:
         print(f"Best validation r = {progress.best_score:.3f} (mean of pooled and per configuration, A particles) at epoch {progress.best_epoch} of {progress.epoch}.")
         print(f"Expect about that on configurations like these; measure it: equijax evaluate {out}")
@@ -164,11 +164,13 @@ def quench(source: Annotated[Path, tyro.conf.Positional], out: Path, tolerance: 
     quenchers: dict[tuple, Quencher] = {}
     bar = tqdm(desc="quench", unit="configuration")
 
-    def each():  # noqa: ANN202 (a generator of snapshots)
+    def each():
         for snapshot in read_snapshots(source):
             key = (*snapshot.box.tolist(), len(snapshot))
             if key not in quenchers:
-                quenchers[key] = Quencher(snapshot.box, tolerance=tolerance, max_steps=max_steps, progress=lambda s, f: bar.set_postfix_str(f"step {s}, largest force {f:.1e}"))
+                quenchers[key] = Quencher(
+                    snapshot.box, tolerance=tolerance, max_steps=max_steps, progress=lambda s, f: bar.set_postfix_str(f"step {s}, largest force {f:.1e}")
+                )
             quenched, report = quenchers[key](snapshot)
             bar.update()
             tqdm.write(

@@ -19,6 +19,8 @@ from equijax.nn.geometry import Geometry, edge_geometry
 from equijax.nn.self_interaction import SelfInteraction
 from equijax.nn.triplets import hidden_irreps
 
+_SCALARS = e3nn.Irreps("0e")
+
 
 @dataclasses.dataclass(frozen=True)
 class NetworkConfig:
@@ -89,17 +91,17 @@ class Network(nn.Module):
         config = self.config
         geometry = edge_geometry(graph, config.l_max, config.parity)
         inputs = self._node_inputs(graph)
-        types = inputs.filter(keep="0e")[..., : config.n_types]
+        types = inputs.filter(keep=_SCALARS)[..., : config.n_types]
         again = inputs if config.inputs_everywhere else types
         features = self._layer(inputs, geometry, 0)
         for number in range(1, config.layers):
             normed = BatchNorm(self.axis_name, name=f"norm_{number}")(features, graph.node_mask, train) if config.batch_norm else features
             new = self._layer(e3nn.concatenate([normed, again]).regroup(), geometry, number)
             features = features + new if config.residual else new
-        invariants = features.filter(keep="0e").array
+        invariants = features.filter(keep=_SCALARS).array
         if config.inputs_everywhere:
             invariants = jnp.concatenate([invariants, _invariants(inputs)], -1)
-        predictions = Decoder(config.outputs, config.n_types, config.decoder_hidden, name="decoder")(invariants, graph.types)
+        predictions = Decoder(config.outputs, config.n_types, config.decoder_hidden, name="decoder")(invariants, jnp.asarray(graph.types))
         return jnp.where(graph.node_mask[:, None], predictions, 0)
 
     def _node_inputs(self, graph: Graph) -> e3nn.IrrepsArray:
@@ -133,9 +135,9 @@ class Network(nn.Module):
 
 
 def _invariants(inputs: e3nn.IrrepsArray) -> Float[jax.Array, "n c"]:
-    """The scalars and the squared lengths of the vectors."""
-    scalars = inputs.filter(keep="0e").array
-    vectors = inputs.filter(drop="0e").array
+    """Return the scalars and the squared lengths of the vectors."""
+    scalars = inputs.filter(keep=_SCALARS).array
+    vectors = inputs.filter(drop=_SCALARS).array
     if vectors.shape[-1] == 0:
         return scalars
     return jnp.concatenate([scalars, (vectors.reshape(len(scalars), -1, 3) ** 2).sum(-1)], -1)

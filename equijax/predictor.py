@@ -36,9 +36,7 @@ class Predictor:
         dtype: of the arithmetic; float64 needs `jax.enable_x64(True)` around every call.
     """
 
-    def __init__(
-        self, network: NetworkConfig, params: Any, batch_stats: Any, inputs: InputConfig, statistics: Statistics, dtype: type = np.float32
-    ) -> None:
+    def __init__(self, network: NetworkConfig, params: Any, batch_stats: Any, inputs: InputConfig, statistics: Statistics, dtype: type = np.float32) -> None:
         self.network, self.inputs, self.statistics, self.dtype = network, inputs, statistics, dtype
         self.variables = {"params": params, "batch_stats": batch_stats}
         self._module = Network(network)
@@ -71,9 +69,7 @@ class Predictor:
         outputs = self._apply(self.variables, self.graph(snapshot))
         return Prediction(restore(snapshot, np.asarray(outputs, np.float64), self.statistics), self.times)
 
-    def gradient(
-        self, snapshot: Snapshot, weights: Float[np.ndarray, "n t"], of: Literal["thermal", "inherent"] | None = None
-    ) -> Float[np.ndarray, "n 3"]:
+    def gradient(self, snapshot: Snapshot, weights: Float[np.ndarray, "n t"], of: Literal["thermal", "inherent"] | None = None) -> Float[np.ndarray, "n 3"]:
         """Return d(sum of weights * propensity) / d(positions), in float64 from derivatives of the network's precision.
 
         What moves, and what is held fixed: the positions asked for move; the other set of positions, the inherent energies (the particle's
@@ -124,5 +120,5 @@ class Predictor:
         if self.inputs.displacement:
             arrows = graph.arrows + stretched[:, None] / self.statistics.displacement_scale
             length = jnp.sqrt((arrows[:, 0] ** 2).sum(-1))
-            graph = graph.replace(arrows=arrows, scalars=graph.scalars.at[:, -1].set(length))
+            graph = graph.replace(arrows=arrows, scalars=jnp.asarray(graph.scalars).at[:, -1].set(length))
         return (self._outputs(variables, graph) * weights).sum()

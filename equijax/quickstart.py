@@ -4,13 +4,15 @@ import dataclasses
 import html
 from pathlib import Path
 
+import numpy as np
+
 from equijax.baselines.ridge import Ridge
 from equijax.data.cache import Cache
 from equijax.data.embedded import embedded_path
 from equijax.data.files import whole_file
+from equijax.metrics import Row, table
 from equijax.train.evaluate import Evaluation, evaluate, write_evaluation
 from equijax.train.loop import train
-from equijax.metrics import Row, table
 from equijax.train.prepare import prepare
 from equijax.train.presets import preset
 
@@ -61,7 +63,7 @@ def quickstart(folder: Path, cache: Cache, epochs: int | None = None, quiet: boo
     prepared = prepare(config, cache, quiet=True)
     chosen = {part: prepared.snapshots.chosen(getattr(prepared.split, part)) for part in ("train", "validation", "test")}
     ridge = Ridge(config.inputs, config.targets, quiet)
-    times = evaluation.rows and prepared.statistics.times
+    times = np.array(prepared.statistics.times)
     ridge.fit(chosen["train"], chosen["validation"], times)
     baseline = table(ridge.score(chosen["test"]), prepared.statistics.times)
     plots = write_evaluation(evaluation, folder, {"ridge": baseline})
@@ -79,11 +81,14 @@ def _write_page(outcome: Outcome, plots: list[Path]) -> None:
         for row in outcome.evaluation.rows
     )
     captions = {
-        "correlation.png": "Correlation between predicted and measured propensity against time. The dotted line is what a perfect model would reach, given the finite number of trajectories.",
+        "correlation.png": "Correlation between predicted and measured propensity against time. "
+        "The dotted line is what a perfect model would reach, given the finite number of trajectories.",
         "scatter.png": "Every A particle of the test configurations at the last time.",
         "slice.png": "A slice, two diameters thick, of a configuration the network has not seen: red particles will move far, blue ones will stay.",
     }
-    figures = "".join(f'<figure><img src="{plot.name}" alt="{html.escape(captions[plot.name])}"><figcaption>{html.escape(captions[plot.name])}</figcaption></figure>' for plot in plots)
+    figures = "".join(
+        f'<figure><img src="{plot.name}" alt="{html.escape(captions[plot.name])}"><figcaption>{html.escape(captions[plot.name])}</figcaption></figure>' for plot in plots
+    )
     summary = "".join(f"<p>{html.escape(line)}</p>" for line in outcome.lines()[:-1])
     page = f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>equijax: first report</title>

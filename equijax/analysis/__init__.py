@@ -1,1 +1,1 @@
-
+"""Pictures and what they show."""

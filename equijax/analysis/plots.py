@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from equijax.data.files import whole_file
+from equijax.metrics import Row, Scored
 from equijax.periodic import wrap
 from equijax.snapshot import Snapshot
-from equijax.metrics import Row, Scored
 
 SLAB = 2.0
 """Thickness of the drawn slice, in units of sigma_AA: two particle diameters."""
@@ -73,7 +73,9 @@ def box_slice(snapshot: Snapshot, scored: Scored, time: int, path: Path) -> Path
         width = 4.2 * 72 / snapshot.box[0]
         size = np.where(snapshot.types == 0, 1.0, 0.88) * width * 0.85
         order = np.argsort(positions[inside, 2])
-        colours = axes.scatter(*positions[inside][order, :2].T, s=size[inside][order] ** 2, c=rank[inside][order], cmap="coolwarm", vmin=0, vmax=1, linewidths=0.3, edgecolors="k")
+        colours = axes.scatter(
+            *positions[inside][order, :2].T, s=size[inside][order] ** 2, c=rank[inside][order], cmap="coolwarm", vmin=0, vmax=1, linewidths=0.3, edgecolors="k"
+        )
         axes.set(xlim=(0, snapshot.box[0]), ylim=(0, snapshot.box[1]), aspect="equal", xticks=[], yticks=[], title=f"{title} mobility")
     if colours is not None:
         figure.colorbar(colours, ax=figure.axes, label="rank of the propensity within its type (slow to fast)", shrink=0.8)

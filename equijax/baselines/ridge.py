@@ -10,8 +10,8 @@ from equijax.baselines.descriptors import CUTOFF, descriptors
 from equijax.errors import ConfigError
 from equijax.graph.neighbors import NeighborSearch
 from equijax.inputs import InputConfig, TargetConfig, propensity
-from equijax.snapshot import N_TYPES, Snapshot
 from equijax.metrics import Scored, pearson
+from equijax.snapshot import N_TYPES, Snapshot
 
 PENALTIES = np.logspace(-1, 5, 13)
 

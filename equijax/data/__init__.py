@@ -1,1 +1,1 @@
-
+"""Formats, store, public sets and the way to the training loop."""

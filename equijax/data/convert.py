@@ -9,8 +9,8 @@ from equijax.data.formats import read_snapshots
 from equijax.data.formats.atoms import write_extxyz
 from equijax.data.store import StoreWriter
 from equijax.errors import DataFormatError
-from equijax.snapshot import Snapshot
 from equijax.metrics import noise_ceiling
+from equijax.snapshot import TYPE_NAMES, Snapshot
 
 
 def write_snapshots(path: Path, snapshots: Iterable[Snapshot], single: bool = False) -> int:
@@ -49,7 +49,8 @@ def summary(path: Path) -> Iterator[str]:
         return
     kinds = np.bincount(first.types)
     yield f"{count} configuration{'s' if count != 1 else ''}, the first is {first.name}"
-    yield f"{len(first)} particles ({', '.join(f'{n} {t}' for n, t in zip(kinds, 'AB', strict=False))}), box {first.box.tolist()}, density {first.density:.4f}, temperature {first.temperature}"
+    mixture = ", ".join(f"{n} {t}" for n, t in zip(kinds, TYPE_NAMES, strict=False))
+    yield f"{len(first)} particles ({mixture}), box {first.box.tolist()}, density {first.density:.4f}, temperature {first.temperature}"
     yield f"inherent structures: {'positions' if first.inherent_positions is not None else 'none'}" + (f", energy per particle {np.mean(energy):.4f}" if energy else "")
     if first.times is None or not mean:
         yield "no measured propensity"

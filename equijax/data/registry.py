@@ -7,6 +7,7 @@ hash of their archive, so only its length can be checked.
 import base64
 import dataclasses
 from pathlib import Path
+from typing import Any, cast
 
 import pooch
 import requests
@@ -60,7 +61,11 @@ PUBLIC = {
     ),
     "botan": PublicSet("botan", "Shiba et al., J. Chem. Phys. 158, 084503 (2023).", "Apache-2.0", "about 58 GB", "one archive"),
     "deepmind": PublicSet(
-        "deepmind", "Bapst et al., Nature Physics 16, 448 (2020).", "Apache-2.0", "about 100 GB", "any text in a path, for example temperature_044/train/aggregated_data_1"
+        "deepmind",
+        "Bapst et al., Nature Physics 16, 448 (2020).",
+        "Apache-2.0",
+        "about 100 GB",
+        "any text in a path, for example temperature_044/train/aggregated_data_1",
     ),
 }
 _ZENODO = "https://zenodo.org/records/10118191/files/{name}?download=1"
@@ -95,10 +100,10 @@ def plan(name: str, part: str | None = None, listing: str = _BUCKET) -> Plan:
 
 
 def _bucket_files(listing: str) -> list[RemoteFile]:
-    files, token = [], None
+    files, query = [], {"fields": "items(name,size,md5Hash),nextPageToken"}
     while True:
         try:
-            answer = requests.get(listing, params={"fields": "items(name,size,md5Hash),nextPageToken", **({"pageToken": token} if token else {})}, timeout=TIMEOUT)
+            answer = requests.get(listing, params=query, timeout=TIMEOUT)
             answer.raise_for_status()
             content = answer.json()
         except (requests.RequestException, ValueError) as error:
@@ -106,9 +111,9 @@ def _bucket_files(listing: str) -> list[RemoteFile]:
         for item in content.get("items", []):
             digest = f"md5:{base64.b64decode(item['md5Hash']).hex()}" if "md5Hash" in item else None
             files.append(RemoteFile(_OBJECT + item["name"], item["name"], int(item["size"]), digest))
-        token = content.get("nextPageToken")
-        if not token:
+        if not content.get("nextPageToken"):
             return files
+        query["pageToken"] = content["nextPageToken"]
 
 
 def fetch(planned: Plan, folder: Path, quiet: bool = False) -> list[Path]:
@@ -127,7 +132,7 @@ def fetch(planned: Plan, folder: Path, quiet: bool = False) -> list[Path]:
         target = folder / planned.known.name / file.name
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            pooch.retrieve(file.url, file.hash, target.name, target.parent, downloader=ResumingDownloader(target, file.size, quiet))
+            pooch.retrieve(file.url, file.hash, target.name, target.parent, downloader=cast(Any, ResumingDownloader(target, file.size, quiet)))
         except ValueError as error:
             raise DownloadError(f"{file.name}: not what its hash says ({error}); it was thrown away, fetch it again.") from None
         done.append(target)

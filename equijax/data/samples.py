@@ -10,7 +10,9 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from equijax._types import AnyArray
 from equijax.data.cache import Cache, content_key
+from equijax.data.snapshots import SnapshotSet
 from equijax.graph.graph import Graph, build_graph, slot_capacity
 from equijax.graph.neighbors import NeighborSearch, Pairs
 from equijax.inputs import InputConfig, Statistics, TargetConfig, graph_positions, node_features, standardise
@@ -22,13 +24,12 @@ TOLERANCE = 1e-5
 GIBIBYTE = 2**30
 
 
-@flax.struct.dataclass
-class Sample:
+class Sample(flax.struct.PyTreeNode):
     """One training example (or, with a leading axis b, a batch): the graph, standardised targets (n, t), and weights (n,), zero for padding."""
 
     graph: Graph
-    targets: Float[jax.Array, "n t"]
-    weights: Float[jax.Array, "n"]
+    targets: Float[AnyArray, "n t"]
+    weights: Float[AnyArray, "n"]
 
 
 class Quenches:
@@ -40,9 +41,7 @@ class Quenches:
         progress: called with steps and largest force while one runs.
     """
 
-    def __init__(
-        self, cache: Cache, notify: Callable[[Snapshot, QuenchReport], None] | None = None, progress: Callable[[int, float], None] | None = None
-    ) -> None:
+    def __init__(self, cache: Cache, notify: Callable[[Snapshot, QuenchReport], None] | None = None, progress: Callable[[int, float], None] | None = None) -> None:
         self.cache, self.notify, self.progress = cache, notify, progress
         self._quenchers: dict[tuple, Quencher] = {}
 
@@ -63,7 +62,8 @@ class Quenches:
         shape = (*snapshot.box.tolist(), len(snapshot))
         quencher = self._quenchers.setdefault(shape, Quencher(snapshot.box, tolerance=TOLERANCE, progress=self.progress))
         quenched, report = quencher(snapshot)
-        assert quenched.inherent_positions is not None and quenched.inherent_energy is not None
+        assert quenched.inherent_positions is not None
+        assert quenched.inherent_energy is not None
         self.cache.put("quench", key, inherent_positions=quenched.inherent_positions, inherent_energy=quenched.inherent_energy)
         if self.notify:
             self.notify(quenched, report)
@@ -127,7 +127,7 @@ class SampleSource:
 
     def __init__(
         self,
-        snapshots: Sequence[Snapshot],
+        snapshots: SnapshotSet,
         pairs: PairFinder,
         inputs: InputConfig,
         targets: TargetConfig,
@@ -165,4 +165,4 @@ class SampleSource:
         missing = self.capacity.nodes - len(snapshot)
         targets = np.pad(standardise(snapshot, self.targets, self.statistics), ((0, missing), (0, 0))).astype(np.float32)
         weights = np.pad(np.ones(len(snapshot), np.float32), (0, missing))
-        return Sample(graph, targets, weights)  # type: ignore[arg-type]  (host arrays until they are put on a device)
+        return Sample(graph, targets, weights)

@@ -8,6 +8,7 @@ left out and formed on reading.
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import h5py
 import numpy as np
@@ -37,17 +38,19 @@ class Store:
             raise DataFormatError(f"{self.path}: there is no such file.") from None
         except OSError as error:
             raise DataFormatError(f"{self.path}: not a whole HDF5 file ({error}).") from None
-        kind, version = self._file.attrs.get("format"), int(self._file.attrs.get("version", 0))
+        attributes: Any = self._file.attrs
+        kind, version = attributes.get("format"), int(attributes.get("version", 0))
         if kind != FORMAT or version > VERSION or "configurations" not in self._file:
             self._file.close()
             raise DataFormatError(f"{self.path}: format {kind!r} version {version}; this equijax reads {FORMAT!r} up to version {VERSION}.")
-        self._groups = sorted(self._file["configurations"])
+        self._configurations: Any = self._file["configurations"]  # a group of groups
+        self._groups = sorted(self._configurations)
 
     def __len__(self) -> int:
         return len(self._groups)
 
     def __getitem__(self, index: int) -> Snapshot:
-        group = self._file["configurations"][self._groups[index]]
+        group: Any = self._configurations[self._groups[index]]
         try:
             fields: dict = {key: group[key][()] for key in _ARRAYS if key in group}
             fields |= {key: group.attrs[key].item() for key in _ATTRIBUTES if key in group.attrs}
@@ -63,7 +66,7 @@ class Store:
     @property
     def names(self) -> list[str]:
         """Names of the configurations, without reading them."""
-        return [str(self._file["configurations"][group].attrs["name"]) for group in self._groups]
+        return [str(self._configurations[group].attrs["name"]) for group in self._groups]
 
     def close(self) -> None:
         """Close the file."""
@@ -91,7 +94,7 @@ class StoreWriter:
     def __enter__(self) -> "StoreWriter":
         self._file = h5py.File(self._whole.__enter__(), "w")
         self._file.attrs.update({"format": FORMAT, "version": VERSION})
-        self._file.create_group("configurations")
+        self._configurations: Any = self._file.create_group("configurations")
         return self
 
     def append(self, snapshot: Snapshot) -> None:
@@ -101,7 +104,7 @@ class StoreWriter:
             EquijaxError: it could not be written.
         """
         try:
-            group = self._file["configurations"].create_group(f"{self.count:06d}")
+            group = self._configurations.create_group(f"{self.count:06d}")
             group.attrs["name"] = snapshot.name
             for key in _ATTRIBUTES:
                 if getattr(snapshot, key) is not None:

@@ -1,1 +1,1 @@
-
+"""Neighbour search and the graph of a configuration."""

@@ -4,6 +4,8 @@ Edges are stored by receiver: slot k of row i is the edge j -> i with r_ij = r_j
 the cutoff. Rows are padded to a common number of slots, so every configuration of a data set has the same shape.
 """
 
+from typing import Any
+
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -11,7 +13,7 @@ import jraph
 import numpy as np
 from jaxtyping import Float, Int
 
-from equijax._types import EdgeIndices, EdgeMask, EdgeVectors, NodeMask, NodeVectors
+from equijax._types import AnyArray, EdgeIndices, EdgeMask, EdgeVectors, NodeMask, NodeVectors
 from equijax.errors import SnapshotError
 from equijax.graph.neighbors import Pairs
 
@@ -19,8 +21,7 @@ SLOT_MULTIPLE = 8
 """Rows are padded to a multiple of this: the inner products over the slots then fill whole vector registers."""
 
 
-@flax.struct.dataclass
-class Graph:
+class Graph(flax.struct.PyTreeNode):
     """One configuration (or, with a leading axis b on every leaf, several) as the network sees it.
 
     Attributes:
@@ -38,10 +39,10 @@ class Graph:
     senders: EdgeIndices
     edge_mask: EdgeMask
     reverse: EdgeIndices
-    types: Int[jax.Array, "n"]
+    types: Int[AnyArray, "n"]
     node_mask: NodeMask
-    scalars: Float[jax.Array, "n s"]
-    arrows: Float[jax.Array, "n v 3"]
+    scalars: Float[AnyArray, "n s"]
+    arrows: Float[AnyArray, "n v 3"]
 
 
 def build_graph(
@@ -66,6 +67,7 @@ def build_graph(
         scalars: (n, s) extra invariants.
         arrows: (n, v, 3) extra vectors.
         dtype: of the floating-point leaves; vectors are formed in float64 and rounded here.
+        name: of the snapshot, for messages.
 
     Raises:
         SnapshotError: the capacity asked for is too small.
@@ -91,12 +93,12 @@ def build_graph(
     mirrored = np.searchsorted(key, pairs.senders.astype(np.int64) * n + pairs.receivers)
     reverse[at] = pairs.receivers[mirrored] * slots + slot[mirrored]
     return Graph(
-        vectors=vectors,  # type: ignore[arg-type]  (host arrays until they are put on a device)
-        senders=senders,  # type: ignore[arg-type]
-        edge_mask=edge_mask,  # type: ignore[arg-type]
-        reverse=reverse,  # type: ignore[arg-type]
-        types=_padded(types.astype(np.int32), nodes),  # type: ignore[arg-type]
-        node_mask=np.arange(nodes) < n,  # type: ignore[arg-type]
+        vectors=vectors,
+        senders=senders,
+        edge_mask=edge_mask,
+        reverse=reverse,
+        types=_padded(types.astype(np.int32), nodes),
+        node_mask=np.arange(nodes) < n,
         scalars=_padded(np.zeros((n, 0)) if scalars is None else scalars, nodes).astype(dtype),
         arrows=_padded(np.zeros((n, 0, 3)) if arrows is None else arrows, nodes).astype(dtype),
     )
@@ -149,12 +151,12 @@ def to_jraph(graph: Graph) -> jraph.GraphsTuple:
     mask = np.asarray(graph.edge_mask)
     receivers = np.broadcast_to(np.arange(len(nodes))[:, None], mask.shape)[mask]
     features = {"types": graph.types, "scalars": graph.scalars, "arrows": graph.arrows}
-    return jraph.GraphsTuple(
-        nodes={key: np.asarray(value)[nodes] for key, value in features.items()},
-        edges={"vectors": np.asarray(graph.vectors)[mask]},
-        senders=np.asarray(graph.senders)[mask],
-        receivers=receivers,
-        globals=None,
-        n_node=np.array([nodes.sum()]),
-        n_edge=np.array([mask.sum()]),
-    )
+    arrays: dict[str, Any] = {
+        "nodes": {key: np.asarray(value)[nodes] for key, value in features.items()},
+        "edges": {"vectors": np.asarray(graph.vectors)[mask]},
+        "senders": np.asarray(graph.senders)[mask],
+        "receivers": receivers,
+        "n_node": np.array([nodes.sum()]),
+        "n_edge": np.array([mask.sum()]),
+    }
+    return jraph.GraphsTuple(globals=None, **arrays)

@@ -5,7 +5,7 @@ box without complaint; and its overflow flag means that pairs were dropped. All 
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -40,17 +40,17 @@ def check_cutoff(box: HostBox, cutoff: float, name: str = "snapshot") -> None:
     """
     if not 0 < cutoff < box.min() / 2:
         raise SnapshotError(
-            f"{name}: the cutoff {cutoff:g} is not below half the smallest box side ({box.min() / 2:g}); "
-            f"use a box with sides above {2 * cutoff:g} or a smaller cutoff."
+            f"{name}: the cutoff {cutoff:g} is not below half the smallest box side ({box.min() / 2:g}); use a box with sides above {2 * cutoff:g} or a smaller cutoff."
         )
 
 
-def list_functions(box: HostBox, cutoff: float, skin: float, half: bool, capacity: float = 1.25) -> tuple[partition.NeighborListFns, Callable, Callable]:
+def list_functions(box: HostBox, cutoff: float, skin: float, half: bool, capacity: float = 1.25) -> tuple[Any, Callable, Callable]:
     """Return jax-md's neighbour-list functions with the displacement and shift of a periodic box.
 
     Args:
         box: (3,) side lengths; positions handed to the functions must lie in [0, L).
         cutoff: the list holds every pair closer than cutoff + skin.
+        skin: extra range, so that the list stays valid while no particle moves more than half of it.
         half: each pair once (i < j) if true, both directions otherwise.
         capacity: room to allocate, relative to the pairs found.
     """

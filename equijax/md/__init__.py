@@ -1,1 +1,1 @@
-
+"""Potential, quench and dynamics on jax-md."""

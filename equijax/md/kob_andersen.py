@@ -53,6 +53,7 @@ def particle_energies(
         snapshot: gives types and box.
         positions: (n, 3), thermal or inherent.
         search: to reuse between configurations of one box; made with the potential's cutoff when absent.
+        potential: of the pairs.
     """
     search = search or NeighborSearch(snapshot.box, potential.cutoff)
     pairs = search.pairs(positions, snapshot.name)

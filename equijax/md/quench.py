@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -72,7 +73,7 @@ class Quencher:
             return jnp.where(real, potential.energy((vectors**2).sum(1), types[first], types[second]), 0.0).sum()
 
         # Larger steps than these run away from hot configurations: jax-md starts FIRE with a full step along forces of order 100.
-        initialise, step = minimize.fire_descent(energy, shift, dt_start=0.001, dt_max=0.02)
+        initialise, step = cast(tuple[Any, Any], minimize.fire_descent(energy, shift, dt_start=0.001, dt_max=0.02))
 
         def advance(state, neighbors, types):  # noqa: ANN001, ANN202 (jax-md's own state and list)
             def body(_, carry):  # noqa: ANN001, ANN202

@@ -1,1 +1,1 @@
-
+"""The equivariant layers, one a file."""

@@ -1,5 +1,8 @@
 """Equivariant nonlinearities: scalars through silu, the other irreps scaled by a function of scalars."""
 
+from collections.abc import Callable
+from typing import cast
+
 import e3nn_jax as e3nn
 import jax
 import jax.numpy as jnp
@@ -24,12 +27,16 @@ def activate(features: e3nn.IrrepsArray, hidden: e3nn.Irreps, activation: str) -
     """
     if activation == "none":
         return features
-    channels = hidden[0].mul
-    scalars, *rest = features.chunks
+    channels = list(hidden)[0].mul
+    scalars, *rest = cast(list[jax.Array], features.chunks)
     scalars = scalars[..., 0]
-    silu, sigmoid = e3nn.normalize_function(jax.nn.silu), e3nn.normalize_function(jax.nn.sigmoid)
+    silu, sigmoid = _unit_variance(jax.nn.silu), _unit_variance(jax.nn.sigmoid)
     out = [silu(scalars[..., :channels])[..., None]]
     for order, chunk in enumerate(rest, start=1 if activation == "gate" else 0):
         first = order * channels if activation == "gate" else 0
         out.append(chunk * sigmoid(scalars[..., first : first + channels])[..., None])
     return e3nn.IrrepsArray(hidden, jnp.concatenate([chunk.reshape(*chunk.shape[:-2], -1) for chunk in out], -1))
+
+
+def _unit_variance(function: Callable[[jax.Array], jax.Array]) -> Callable[[jax.Array], jax.Array]:
+    return cast(Callable[[jax.Array], jax.Array], e3nn.normalize_function(cast(Callable[[float], float], function)))

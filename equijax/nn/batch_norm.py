@@ -29,6 +29,7 @@ class BatchNorm(nn.Module):
         """Normalise (n, irreps) over the nodes of the mask; in training by the batch, otherwise by the running statistics."""
         out = []
         for chunk, (mul, ir) in zip(features.chunks, features.irreps, strict=True):
+            assert chunk is not None
             dtype = chunk.dtype
             mean = self.variable("batch_stats", f"mean_{ir}", jnp.zeros, mul, dtype)
             square = self.variable("batch_stats", f"square_{ir}", jnp.ones, mul, dtype)

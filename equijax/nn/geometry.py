@@ -11,8 +11,7 @@ from equijax.graph.graph import Graph
 from equijax.nn.triplets import filter_irreps
 
 
-@flax.struct.dataclass
-class Geometry:
+class Geometry(flax.struct.PyTreeNode):
     """Edges of a graph: distances (n, k), component-normalised real harmonics (n, k, (l_max + 1)^2) that vanish in empty slots, indices."""
 
     distances: Float[jax.Array, "n k"]
@@ -28,7 +27,7 @@ def edge_geometry(graph: Graph, l_max: int, parity: bool) -> Geometry:
     irreps = filter_irreps(l_max, parity)
     # The harmonics of a unit vector do not depend on the parity label; e3nn insists that an odd vector has odd l = 1.
     natural = filter_irreps(l_max, parity=True)
-    harmonics = e3nn.spherical_harmonics(natural, e3nn.IrrepsArray("1o", graph.vectors), normalize=True, normalization="component")
+    harmonics = e3nn.spherical_harmonics(natural, e3nn.IrrepsArray("1o", jnp.asarray(graph.vectors)), normalize=True, normalization="component")
     return Geometry(
         distances=jnp.sqrt((graph.vectors**2).sum(-1)),
         harmonics=jnp.where(graph.edge_mask[..., None], harmonics.array, 0),

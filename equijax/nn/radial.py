@@ -1,5 +1,8 @@
 """Radial basis: what the learned filters see of a distance."""
 
+from collections.abc import Callable
+from typing import cast
+
 import e3nn_jax as e3nn
 import flax.linen as nn
 import jax
@@ -10,7 +13,8 @@ from jaxtyping import Float
 def envelope(distance: Float[jax.Array, "*any"], cutoff: float, power: int) -> Float[jax.Array, "*any"]:
     """Smooth cutoff u_p(r / cutoff): 1 at the origin, 0 at the cutoff with two vanishing derivatives (Gasteiger et al., ICLR 2020, eq. 8)."""
     x = distance / cutoff
-    return jnp.where(x < 1, e3nn.poly_envelope(power - 1, 2)(x), 0.0)
+    polynomial = cast(Callable[[jax.Array], jax.Array], e3nn.poly_envelope(power - 1, 2))
+    return jnp.where(x < 1, polynomial(x), 0.0)
 
 
 class RadialBasis(nn.Module):

@@ -24,7 +24,7 @@ class Triplet(NamedTuple):
 
 def filter_irreps(l_max: int, parity: bool) -> e3nn.Irreps:
     """Spherical harmonics of the edges, l = 0..l_max: all labelled even, or with their natural parity (-1)^l if parity is used."""
-    return e3nn.Irreps([(1, (l, (-1) ** l if parity else 1)) for l in range(l_max + 1)])
+    return e3nn.Irreps([(1, (order, (-1) ** order if parity else 1)) for order in range(l_max + 1)])
 
 
 def hidden_irreps(channels: int, l_max: int, parity: bool) -> e3nn.Irreps:

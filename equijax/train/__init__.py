@@ -1,1 +1,1 @@
-
+"""Configs, the training step and loop, checkpoints, evaluation."""

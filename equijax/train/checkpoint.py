@@ -82,7 +82,11 @@ class Checkpoints:
         stored = self._manager.item_metadata(step)["state"]
         found = _leaves(getattr(stored, "tree", stored))
         wanted = _leaves(like)
-        different = [f"{path} is {found.get(path, 'absent')}, the config gives {wanted.get(path, 'none')}" for path in sorted(found.keys() | wanted.keys()) if found.get(path) != wanted.get(path)]
+        different = [
+            f"{path} is {found.get(path, 'absent')}, the config gives {wanted.get(path, 'none')}"
+            for path in sorted(found.keys() | wanted.keys())
+            if found.get(path) != wanted.get(path)
+        ]
         if different:
             raise CheckpointError(
                 f"{self.folder}: checkpoint {step} is of another architecture or precision: {different[0]}"

@@ -83,7 +83,7 @@ def to_dict(config: object) -> dict:
     return json.loads(json.dumps(dataclasses.asdict(config)))  # type: ignore[call-overload]
 
 
-def from_dict(content: object, kind: type = TrainConfig, where: str = "config"):  # noqa: ANN201 (an instance of kind)
+def from_dict[T](content: object, kind: type[T], where: str = "config") -> T:
     """Build a config from plain types.
 
     Raises:

@@ -12,10 +12,10 @@ from equijax.data.files import write_json
 from equijax.data.samples import Capacity, PairFinder, Quenches, SampleSource
 from equijax.data.snapshots import SnapshotSet
 from equijax.errors import CheckpointError, ConfigError
+from equijax.metrics import Row, Scored, table
 from equijax.network import Network
 from equijax.train.load import open_run
 from equijax.train.loop import config_of
-from equijax.metrics import Row, Scored, table
 from equijax.train.scoring import Scorer
 from equijax.train.step import AXIS
 from equijax.versions import machine, versions

@@ -16,12 +16,12 @@ from equijax.data.files import write_json
 from equijax.data.pipeline import Batches
 from equijax.data.samples import Sample
 from equijax.errors import CheckpointError, ConfigError, TrainingError
+from equijax.metrics import selection_score
 from equijax.network import Network, count_weights
 from equijax.train.checkpoint import Checkpoints
 from equijax.train.config import TrainConfig, from_dict, to_dict
 from equijax.train.log import RunLog
 from equijax.train.mesh import make_mesh, replicated, spread
-from equijax.metrics import selection_score
 from equijax.train.prepare import Prepared, prepare
 from equijax.train.scoring import Scorer
 from equijax.train.step import AXIS, TrainState, initial_state, make_optimizer, make_step, own_copy

@@ -25,10 +25,10 @@ def make_mesh(batch: int, devices: int | None = None) -> Mesh:
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """Every device holds the whole."""
+    """Return the placement in which every device holds the whole."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def spread(mesh: Mesh) -> NamedSharding:
-    """The leading axis is divided between the devices."""
+    """Return the placement in which the leading axis is divided between the devices."""
     return NamedSharding(mesh, PartitionSpec("data"))

@@ -7,8 +7,8 @@ import numpy as np
 
 from equijax.data.samples import SampleSource
 from equijax.inputs import propensity, restore
-from equijax.network import Network
 from equijax.metrics import Scored
+from equijax.network import Network
 from equijax.train.step import predict_batch
 
 

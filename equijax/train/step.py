@@ -1,7 +1,7 @@
 """The training state and the one jitted step that changes it."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import flax.struct
 import jax
@@ -18,8 +18,7 @@ from equijax.train.mesh import replicated, spread
 AXIS = "graph"
 
 
-@flax.struct.dataclass
-class TrainState:
+class TrainState(flax.struct.PyTreeNode):
     """Everything a run needs to go on exactly where it was.
 
     `average` is the exponential average of the weights; `best` and `best_batch_stats` are those of the best validation so far.
@@ -37,7 +36,9 @@ class TrainState:
 def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
     """Return AdamW with clipped gradients, warm-up and cosine decay over `steps`."""
     warmup = min(config.warmup_steps, max(steps - 1, 0))
-    schedule = optax.warmup_cosine_decay_schedule(0.0 if warmup else config.learning_rate, config.learning_rate, warmup, steps, config.learning_rate * config.final_fraction)
+    schedule = optax.warmup_cosine_decay_schedule(
+        0.0 if warmup else config.learning_rate, config.learning_rate, warmup, steps, config.learning_rate * config.final_fraction
+    )
     return optax.chain(optax.clip_by_global_norm(config.clip), optax.adamw(schedule, weight_decay=config.weight_decay))
 
 
@@ -55,7 +56,7 @@ def own_copy(tree: Any) -> Any:
 
 def predict_batch(network: Network, params: Any, batch_stats: Any, graphs: Graph) -> jax.Array:
     """Return the outputs (b, n, t) of a batch of graphs with fixed statistics."""
-    return jax.vmap(lambda graph: network.apply({"params": params, "batch_stats": batch_stats}, graph), axis_name=AXIS)(graphs)
+    return jax.vmap(lambda graph: cast(jax.Array, network.apply({"params": params, "batch_stats": batch_stats}, graph)), axis_name=AXIS)(graphs)
 
 
 def mean_squared_error(network: Network, params: Any, batch_stats: Any, batch: Sample) -> tuple[jax.Array, Any]:

@@ -111,7 +111,7 @@ def main() -> None:
     golden |= {key: np.array(value) for key, value in botan.items()}
     golden["lammps_version"] = np.array(system.lmp.version())
 
-    np.savez_compressed(arguments.output / "kob_andersen_lammps.npz", **golden)
+    np.savez_compressed(arguments.output / "kob_andersen_lammps.npz", **golden)  # type: ignore[arg-type]
     for key in ("thermal", "inherent"):
         energy, force = golden[f"{key}_energy"].mean(), abs(golden[f"{key}_forces"]).max()
         print(f"{key}: energy per particle {energy:.12f}, largest force component {force:.1e}")

@@ -105,4 +105,3 @@ def _read_archive(path: Path) -> Iterator[Snapshot]:
                         yield from read_npz(io.BytesIO(handle.read()), f"{path}:{member.name}")
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise DataFormatError(f"{path}: the archive is damaged or cut off ({error}); fetch it again.") from None
-

@@ -40,7 +40,7 @@ def _snapshot(atoms: ase.Atoms, path: Path, number: int) -> Snapshot:
     if not np.allclose(cell, np.diag(np.diag(cell)), atol=1e-8):
         raise DataFormatError(f"{where}: the cell {cell.tolist()} is not orthorhombic; only boxes with right angles are supported.")
     if np.any(np.diag(cell) <= 0):
-        raise DataFormatError(f"{where}: no periodic box; write Lattice=\"L 0 0 0 L 0 0 0 L\" in the comment line.")
+        raise DataFormatError(f'{where}: no periodic box; write Lattice="L 0 0 0 L 0 0 0 L" in the comment line.')
     info = atoms.info
     halves = [atoms.arrays.get(f"propensity_half_{k}") for k in (1, 2)]
     fields: dict = {key: atoms.arrays[key] for key in _PER_PARTICLE if key in atoms.arrays}

@@ -1,6 +1,7 @@
 """The pickles of Bapst et al., Nature Physics 16, 448 (2020)."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ def read_deepmind(path: Path) -> Snapshot:
             target = content["trajectory_target_positions"]
             measured = propensity(positions, np.array([target[i] for i in order], np.float64))
         else:
-            measured = {"propensity": np.asarray(content["targets"], np.float64)[order].T}
+            measured: dict[str, Any] = {"propensity": np.asarray(content["targets"], np.float64)[order].T}
     except (ValueError, IndexError, TypeError) as error:
         raise DataFormatError(f"{path}: times and target positions do not fit together ({error}).") from None
     metadata = content.get("metadata") or {}

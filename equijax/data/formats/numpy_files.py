@@ -5,7 +5,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -69,7 +69,7 @@ def _botan(arrays: Mapping[str, np.ndarray], name: str) -> Snapshot:
     )
 
 
-def propensity(initial: np.ndarray, final: np.ndarray) -> dict[str, np.ndarray | int]:
+def propensity(initial: np.ndarray, final: np.ndarray) -> dict[str, Any]:
     """Return `propensity`, `propensity_halves` and `trajectories` of a Snapshot.
 
     Args:
@@ -78,7 +78,7 @@ def propensity(initial: np.ndarray, final: np.ndarray) -> dict[str, np.ndarray |
     """
     distance = np.linalg.norm(np.asarray(final, np.float64) - initial, axis=-1)
     trajectories = distance.shape[1]
-    out: dict[str, np.ndarray | int] = {"propensity": distance.mean(1).T, "trajectories": trajectories}
+    out: dict[str, Any] = {"propensity": distance.mean(1).T, "trajectories": trajectories}
     if trajectories > 1:
         halves = distance[:, : trajectories // 2], distance[:, trajectories // 2 :]
         out["propensity_halves"] = np.stack([half.mean(1).T for half in halves])

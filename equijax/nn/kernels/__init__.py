@@ -26,9 +26,7 @@ def choose(kernel: str) -> str:
     return kernel
 
 
-def convolve(
-    kernel: str, features: e3nn.IrrepsArray, geometry: Geometry, radial: jax.Array, weights: jax.Array, paths: tuple[Triplet, ...]
-) -> e3nn.IrrepsArray:
+def convolve(kernel: str, features: e3nn.IrrepsArray, geometry: Geometry, radial: jax.Array, weights: jax.Array, paths: tuple[Triplet, ...]) -> e3nn.IrrepsArray:
     """Return, for every triplet and channel, sum_j phi(r_ij) [Y(r_ij) x h_j] with the filters phi(r) = h(r) R (paper, convolution layer).
 
     Args:

@@ -79,7 +79,10 @@ def _coupling(inputs: e3nn.Irreps, filters: e3nn.Irreps, paths: tuple[Triplet, .
         for chunk, (mul, ir) in enumerate(inputs):
             mine = [(columns[path.filter].start, table, cotangent) for path, table, cotangent in zip(paths, terms, cotangents, strict=True) if path.chunk == chunk]
             cells = [
-                [sum((c * cot[:, o] for start, table, cot in mine for i, s, o, c in table if i == row and start + s == column), start=zero[chunk]) for column in range(filters.dim)]
+                [
+                    sum((c * cot[:, o] for start, table, cot in mine for i, s, o, c in table if i == row and start + s == column), start=zero[chunk])
+                    for column in range(filters.dim)
+                ]
                 for row in range(ir.dim)
             ]
             parts.append(jnp.stack([jnp.stack(row, axis=2) for row in cells], axis=2).reshape(n, mul * ir.dim, filters.dim, q))
