@@ -25,7 +25,7 @@ class Cache:
         if self.folder is None:
             return None
         try:
-            with np.load(self._path(kind, key), allow_pickle=False) as archive:
+            with open(self._path(kind, key), "rb") as handle, np.load(handle, allow_pickle=False) as archive:
                 return {name: archive[name] for name in archive.files}
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
             return None

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from equijax.errors import DownloadError
 
-CHUNK = 2**20
+CHUNK = 2**16
 TIMEOUT = 60
 
 

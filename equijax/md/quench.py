@@ -18,6 +18,9 @@ from equijax.snapshot import Snapshot
 
 SKIN = 0.4
 SEGMENT = 50
+MOST_ROOM = 1
+"""A list that overflows with twice the room it began with belongs to particles that have collapsed or flown apart."""
+
 RUNAWAY = 1e6
 """A largest force above this (epsilon_AA / sigma_AA) after a whole segment means that the descent has left the liquid."""
 
@@ -113,13 +116,13 @@ class Quencher:
             while steps < self.max_steps:
                 new, listed, largest = self._advance(state, neighbors, types)
                 force = float(largest)
-                if not force < RUNAWAY:
-                    raise ConvergenceError(f"{snapshot.name}: the quench ran away after {steps} steps (the largest force is {force:.3g}); check the units and the box.")
-                if listed.did_buffer_overflow:
+                if listed.did_buffer_overflow and room < MOST_ROOM * neighbors.max_occupancy:
                     # Pairs were dropped: the segment is thrown away and run again with more room.
-                    room += listed.max_occupancy // 8
+                    room += neighbors.max_occupancy // 4
                     neighbors = self._neighbors = self._lists.allocate(state.position, extra_capacity=room)
                     continue
+                if not force < RUNAWAY:
+                    raise ConvergenceError(f"{snapshot.name}: the quench ran away after {steps} steps (the largest force is {force:.3g}); check the units and the box.")
                 state, neighbors, steps = new, listed, steps + SEGMENT
                 if self.progress:
                     self.progress(steps, force)

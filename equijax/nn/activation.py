@@ -27,7 +27,7 @@ def activate(features: e3nn.IrrepsArray, hidden: e3nn.Irreps, activation: str) -
     """
     if activation == "none":
         return features
-    channels = list(hidden)[0].mul
+    channels = next(iter(hidden)).mul
     scalars, *rest = cast(list[jax.Array], features.chunks)
     scalars = scalars[..., 0]
     silu, sigmoid = _unit_variance(jax.nn.silu), _unit_variance(jax.nn.sigmoid)

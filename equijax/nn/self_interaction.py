@@ -1,5 +1,8 @@
 """The self-interaction: one linear map per l narrows the many (triplet, channel) pairs down to the hidden channels."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import e3nn_jax as e3nn
 import flax.linen as nn
 from e3nn_jax.flax import Linear
@@ -14,7 +17,7 @@ class SelfInteraction(nn.Module):
         irreps: of the output.
     """
 
-    irreps: e3nn.Irreps
+    irreps: Sequence[Any]  # flax turns the Irreps it is given into a plain tuple
 
     @nn.compact
     def __call__(self, messages: e3nn.IrrepsArray) -> e3nn.IrrepsArray:
@@ -23,7 +26,7 @@ class SelfInteraction(nn.Module):
         Raises:
             ConfigError: an output irrep cannot be reached from the messages; e3nn-jax would drop it silently.
         """
-        wanted = e3nn.Irreps(self.irreps)  # flax stores a tuple
+        wanted = e3nn.Irreps(self.irreps)
         out = Linear(wanted, biases=True, gradient_normalization="element", name="linear")(messages.regroup())
         if out.irreps != wanted:
             raise ConfigError(f"the self-interaction gives {out.irreps} instead of {wanted} from {messages.irreps}; the layer has no path to the rest.")

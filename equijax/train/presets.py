@@ -5,7 +5,7 @@ from equijax.inputs import InputConfig, TargetConfig
 from equijax.network import NetworkConfig
 from equijax.train.config import OptimizerConfig, TrainConfig
 
-_SMALL = NetworkConfig(layers=3, l_max=2, parity=True, activation="gate", batch_norm=False, inputs_everywhere=True, decoder_hidden=(32,))
+_SMALL = NetworkConfig(layers=3, l_max=2, activation="gate", envelope_power=20, batch_norm=False, inputs_everywhere=True, decoder_hidden=(32,))
 
 PRESETS: dict[str, TrainConfig] = {
     # The paper's network and its good compromise of inputs: thermal positions and E_pot(IS), all times at once.
@@ -18,6 +18,7 @@ PRESETS: dict[str, TrainConfig] = {
         optimizer=OptimizerConfig(learning_rate=2.5e-3, ema=0.99),
         epochs=160,
         patience=160,
+        mirror=True,
     ),
     # All times from shortest to relaxation: both positions, the inherent ones as a vector on each particle.
     "quickstart": TrainConfig(

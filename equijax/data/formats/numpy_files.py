@@ -1,5 +1,6 @@
 """The npz formats: BOTAN, GlassBench, and sets simulated with another program; told apart by their keys."""
 
+import contextlib
 import re
 import zipfile
 import zlib
@@ -39,7 +40,8 @@ def read_npz(source: Path | IO[bytes], name: str) -> Iterator[Snapshot]:
 
 def _load(source: Path | IO[bytes], name: str) -> Mapping[str, np.ndarray]:
     try:
-        with np.load(source, allow_pickle=False) as archive:
+        # Opened here: np.load leaves its own handle open when the archive is damaged.
+        with open(source, "rb") if isinstance(source, Path) else contextlib.nullcontext(source) as handle, np.load(handle, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
     except FileNotFoundError:
         raise DataFormatError(f"{name}: there is no such file.") from None

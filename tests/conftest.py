@@ -1,0 +1,56 @@
+"""Fixtures that many tests share."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from equijax.data.embedded import embedded_path
+from equijax.data.store import Store
+from equijax.graph.graph import Graph, build_graph
+from equijax.graph.neighbors import NeighborSearch
+from equijax.snapshot import Snapshot
+from equijax.testing import toy_snapshot
+
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _exact_products():
+    """TF32 and bfloat16 would hide what the tests of equivariance look for."""
+    with jax.default_matmul_precision("highest"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def liquid() -> Snapshot:
+    """A simulated configuration with its inherent structure, energies and propensities."""
+    with Store(embedded_path()) as store:
+        return store[0]
+
+
+@pytest.fixture(scope="session")
+def toy() -> Snapshot:
+    return toy_snapshot(5)
+
+
+@pytest.fixture
+def x64():
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture(scope="session")
+def real_files() -> list[Path]:
+    """Real files of the literature, where they lie beside the project."""
+    files = sorted((SHARED / "botan" / "T0.44" / "train").glob("*.npz"), key=lambda file: int(file.name.split("_")[2]))
+    if not files:
+        pytest.skip("the real files do not lie beside this checkout")
+    return files
+
+
+def graph_of(snapshot: Snapshot, cutoff: float = 2.0, dtype: type = np.float32, **features) -> Graph:
+    pairs = NeighborSearch(snapshot.box, cutoff).pairs(snapshot.positions)
+    return jax.tree.map(jnp.asarray, build_graph(pairs, snapshot.types, cutoff, dtype=dtype, **features))

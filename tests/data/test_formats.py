@@ -1,0 +1,205 @@
+import io
+import pickle
+import tarfile
+
+import numpy as np
+import pytest
+
+from equijax.data.formats import read_snapshot, read_snapshots
+from equijax.data.formats.atoms import write_extxyz
+from equijax.errors import DataFormatError, SnapshotError
+
+N = 10
+RNG = np.random.default_rng(0)
+
+
+def botan(folder, number=1, index=7, box=(N / 1.2) ** (1 / 3), **change):
+    initial = np.random.default_rng(number).random((N, 3)) * box
+    final = initial + np.random.default_rng(index).standard_normal((32, N, 3)) + 3 * box  # unwrapped, far away
+    arrays = {"types": np.array([0] * 8 + [1] * 2, np.int8), "initial_positions": initial, "positions": final} | change
+    path = folder / f"isoconfig_N{N}T0.44_{number}_tc{index:02d}.npz"
+    np.savez(path, **{key: value for key, value in arrays.items() if value is not None})
+    return path, initial, final
+
+
+def glassbench(**change):
+    initial = RNG.random((N, 3)) * 2 - 1
+    arrays = {
+        "types": np.array([1] * 8 + [2] * 2),
+        "initial_positions": initial,
+        "initial_positions_inherent": initial + 0.01,
+        "md_prop": np.arange(10.0)[:, None] + np.zeros(N),
+        "bb_prop": np.zeros((10, N)),
+    } | change
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue(), initial
+
+
+def deepmind(**change):
+    positions = RNG.random((N, 3)) * 40 - 20
+    order = [3, 1, 2, 0]
+    times = np.array([0.0, 1.0, 5.0, 25.0, 100.0])
+    target = [[positions + 10.0 * times[i] * np.array([1.0, 0, 0]) / 10 + 0 * trajectory for trajectory in range(4)] for i in order]
+    content = {
+        "positions": positions,
+        "types": np.array([0] * 8 + [1] * 2),
+        "box": np.array([15.1, 15.1, 15.1]),
+        "time": times,
+        "time_indices": np.array(order),
+        "is_values": np.array([0.5, 0.9, 0.7, 0.3]),
+        "trajectory_target_positions": target,
+        "metadata": {"temperature": 0.44, "pressure": 2.9, "fluid": "KA"},
+    } | change
+    return {key: value for key, value in content.items() if value is not None}, positions
+
+
+def test_botan_propensity_box_and_time(tmp_path):
+    path, initial, final = botan(tmp_path)
+    snapshot = read_snapshot(path)
+    distance = np.linalg.norm(final - initial, axis=-1)
+    assert np.allclose(snapshot.propensity[:, 0], distance.mean(0))  # absolute displacement, never the minimum image
+    assert np.allclose(snapshot.propensity_halves[1, :, 0], distance[16:].mean(0))
+    assert snapshot.times.tolist() == [4120.0]
+    assert snapshot.box == pytest.approx([(N / 1.2) ** (1 / 3)] * 3)
+    assert (snapshot.temperature, snapshot.trajectories, snapshot.name) == (0.44, 32, "T0.44/N10_1")
+
+
+def test_several_botan_files_of_a_configuration_are_one_snapshot(tmp_path):
+    for number, index in ((1, 10), (1, 2), (2, 7), (10, 7)):
+        botan(tmp_path, number, index)
+    snapshots = list(read_snapshots(tmp_path))
+    assert [s.name for s in snapshots] == ["T0.44/N10_1", "T0.44/N10_2", "T0.44/N10_10"]
+    assert snapshots[0].times.tolist() == [1.3, 130000.0]
+    assert snapshots[0].propensity_halves.shape == (2, N, 2)
+
+
+def test_files_of_one_configuration_must_start_alike(tmp_path):
+    botan(tmp_path, 1, 7)
+    botan(tmp_path, 1, 8, initial_positions=np.zeros((N, 3)) + np.arange(N)[:, None] * 0.2)
+    with pytest.raises(DataFormatError, match="start from different positions"):
+        list(read_snapshots(tmp_path))
+
+
+def test_real_botan_files(real_files):
+    snapshot = read_snapshot(real_files[0])
+    assert len(snapshot) == 4096
+    assert snapshot.box.tolist() == [15.05658] * 3
+    assert snapshot.density == pytest.approx(1.2, abs=1e-6)
+    assert snapshot.propensity.mean() == pytest.approx(0.811, abs=0.001)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_glassbench_from_file_and_from_the_archive(tmp_path, packed):
+    content, initial = glassbench()
+    name = "N10T0.56_7.npz"
+    if packed:
+        path = tmp_path / "T0.56.tar.gz"
+        with tarfile.open(path, "w:gz") as archive:
+            member = tarfile.TarInfo(f"T0.56/train/{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    else:
+        path = tmp_path / name
+        path.write_bytes(content)
+    snapshot = read_snapshot(path)
+    assert snapshot.types.tolist() == [0] * 8 + [1] * 2
+    assert np.array_equal(snapshot.positions, initial)
+    assert snapshot.propensity[:, 3].tolist() == [3.0] * N
+    assert snapshot.times[6] == 52
+    assert np.allclose(snapshot.inherent_positions, initial + 0.01)
+    assert snapshot.cage_positions is None
+
+
+def test_deepmind_times_are_put_in_order(tmp_path):
+    content, positions = deepmind()
+    path = tmp_path / "aggregated_data_3.pickle"
+    path.write_bytes(pickle.dumps(content, protocol=3))
+    snapshot = read_snapshot(path)
+    assert snapshot.times.tolist() == [0.0, 1.0, 5.0, 25.0]
+    assert np.allclose(snapshot.propensity[0], [0.0, 1.0, 5.0, 25.0])
+    assert np.array_equal(snapshot.positions, positions)
+    assert (snapshot.temperature, snapshot.name, snapshot.trajectories) == (0.44, "T0.44/aggregated_data_3", 4)
+
+
+def test_deepmind_files_with_targets_only(tmp_path):
+    content, _ = deepmind(trajectory_target_positions=None, targets=np.arange(4.0)[:, None] + np.zeros(N), metadata=None, temperature=0.5)
+    path = tmp_path / "aggregated_data_1.pickle"
+    path.write_bytes(pickle.dumps(content, protocol=3))
+    snapshot = read_snapshot(path)
+    assert snapshot.propensity[0].tolist() == [3.0, 1.0, 2.0, 0.0]
+    assert snapshot.temperature == 0.5
+
+
+def test_a_pickle_that_wants_to_run_code_is_refused(tmp_path):
+    class Attack:
+        def __reduce__(self):
+            return (print, ("this must not be printed",))
+
+    path = tmp_path / "aggregated_data_1.pickle"
+    path.write_bytes(pickle.dumps({"positions": Attack()}, protocol=3))
+    with pytest.raises(DataFormatError, match=r"asks for builtins.print.*does not run code"):
+        read_snapshot(path)
+
+
+def test_extxyz_both_ways(tmp_path, liquid):
+    path = tmp_path / "frames.extxyz"
+    other = liquid.replace(name="plain", inherent_positions=None, inherent_energy=None, times=None, propensity=None, propensity_halves=None)
+    write_extxyz(path, [liquid, other])
+    back, plain = read_snapshots(path)
+    for field in ("positions", "inherent_positions", "inherent_energy", "propensity", "propensity_halves"):
+        assert np.abs(getattr(back, field) - getattr(liquid, field)).max() < 1e-8  # eight decimals in the text
+        assert getattr(plain, field) is None or field == "positions"
+    assert np.array_equal(back.types, liquid.types)
+    assert np.array_equal(back.times, liquid.times)
+    assert (back.name, back.temperature, back.trajectories) == (liquid.name, liquid.temperature, liquid.trajectories)
+
+
+def test_a_lammps_dump_is_read_through_ase(tmp_path):
+    path = tmp_path / "traj.lammpstrj"
+    frame = "ITEM: TIMESTEP\n{t}\nITEM: NUMBER OF ATOMS\n3\nITEM: BOX BOUNDS pp pp pp\n0 6\n0 6\n0 6\nITEM: ATOMS id type x y z\n2 2 3 3 3\n1 1 1 1 1\n3 1 5 5 5\n"
+    path.write_text(frame.format(t=0) + frame.format(t=10))
+    first, second = read_snapshots(path)
+    assert first.types.tolist() == [0, 1, 0]
+    assert first.positions[1].tolist() == [3, 3, 3]
+    assert second.box.tolist() == [6, 6, 6]
+
+
+def write(path, text):
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+EXTXYZ = '3\nLattice="6 0 0 0 6 0 0 0 6" Properties=species:S:1:pos:R:3 pbc="T T T"\n'
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda d: d / "nothing.npz", "there is no such file or folder"),
+        (lambda d: write(d / "a.txt", "x"), "no reader for this kind of file"),
+        (lambda d: d, "holds no file that equijax reads"),
+        (lambda d: write(d / "a.npz", b"PK\x03\x04 cut off"), "not a whole npz archive"),
+        (lambda d: write(d / "a.pickle", pickle.dumps({"positions": np.zeros(99)})[:50]), "damaged or cut off|not a plain pickle"),
+        (lambda d: write(d / "a.pickle", pickle.dumps([1, 2])), "holds a list; expected the dictionary"),
+        (lambda d: write(d / "a.pickle", pickle.dumps({"types": 1, "box": 2})), "lacks positions, time, time_indices"),
+        (lambda d: write(d / "T0.44.tar.gz", b"\x1f\x8b\x08 cut off"), "archive is damaged or cut off"),
+        (lambda d: write(d / "a.h5", b"not hdf5"), "not a whole HDF5 file"),
+        (lambda d: botan(d, types=None)[0], "keys initial_positions, positions belong to no known format"),
+        (lambda d: botan(d, index=11)[0], "time index tc11 is outside 01 to 10"),
+        (lambda d: botan(d, positions=np.zeros((32, 3, 3)))[0], r"positions have shape \(32, 3, 3\); expected"),
+        (lambda d: botan(d)[0].rename(d / "mine.npz"), "configuration, temperature and time are in the name only"),
+        (lambda d: write(d / "N10T0.44_1.npz", glassbench(types=np.zeros(N, int))[0]), r"types are \[0\]; GlassBench writes 1 for A"),
+        (lambda d: write(d / "N10T0.45_1.npz", glassbench()[0]), "no time grid is known for T = 0.45"),
+        (lambda d: write(d / "a.extxyz", EXTXYZ + "H 1 1 1\nHe 3 3 3\n"), "ASE cannot read it"),
+        (lambda d: write(d / "a.extxyz", EXTXYZ + "H 1 1 1\nHe 3 3 3\nAu 5 5 5\n"), r"particle types \[1, 2, 79\] are not understood"),
+        (lambda d: write(d / "a.extxyz", EXTXYZ.replace("0 6 0 0", "1 6 0 0") + "H 1 1 1\nHe 3 3 3\nH 5 5 5\n"), "not orthorhombic"),
+        (lambda d: write(d / "a.extxyz", "2\nProperties=species:S:1:pos:R:3\nH 1 1 1\nHe 3 3 3\n"), "no periodic box"),
+        (lambda d: write(d / "a.extxyz", EXTXYZ + "H 1 1 nan\nHe 3 3 3\nH 5 5 5\n"), r"positions\[0, 2\] is nan"),
+    ],
+)
+def test_bad_files_are_named_with_the_reason(tmp_path, make, message):
+    path = make(tmp_path)
+    with pytest.raises((DataFormatError, SnapshotError), match=message) as caught:
+        list(read_snapshots(path))
+    assert str(path.name) in str(caught.value) or isinstance(caught.value, SnapshotError)

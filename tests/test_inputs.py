@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+
+from equijax.errors import ConfigError, SnapshotError
+from equijax.inputs import InputConfig, TargetConfig, displacement, measure, node_features, restore, standardise
+from equijax.snapshot import Snapshot
+
+
+def configurations(count=6, seed=0, slope=2.0, noise=0.0):
+    """Snapshots whose mean propensity follows their mean inherent energy."""
+    rng = np.random.default_rng(seed)
+    out = []
+    for i in range(count):
+        n, level = 60, rng.normal(0, 0.01)
+        types = (np.arange(n) % 5 == 0).astype(int)
+        energy = np.where(types == 0, -5.0, -7.0) + level + 0.3 * rng.standard_normal(n)
+        energy += level - (energy - np.where(types == 0, -5.0, -7.0)).mean()
+        propensity = 0.5 + types[:, None] * 0.2 + slope * (energy.mean() + 5.4) + noise * rng.standard_normal() + 0.1 * rng.standard_normal((n, 2))
+        positions = rng.random((n, 3)) * 9
+        inherent = positions + 0.1 * rng.standard_normal((n, 3))
+        out.append(Snapshot(positions, types, 9.0, f"c{i}", inherent_positions=inherent, inherent_energy=energy, times=[1.0, 2.0], propensity=propensity))
+    return out
+
+
+@pytest.mark.parametrize("centre", ["data", "configuration"])
+def test_targets_are_standardised_by_type_and_time_and_come_back(centre):
+    snapshots, inputs, targets = configurations(), InputConfig("inherent"), TargetConfig(centre=centre)
+    statistics = measure(snapshots, inputs, targets)
+    z = [standardise(s, targets, statistics) for s in snapshots]
+    for kind in (0, 1):
+        pooled = np.concatenate([values[s.types == kind] for values, s in zip(z, snapshots, strict=True)])
+        assert np.abs(pooled.mean(0)).max() < 1e-12
+        assert np.abs((pooled**2).mean(0) - 1).max() < 1e-12
+    if centre == "data":
+        assert np.abs(restore(snapshots[0], z[0], statistics) - snapshots[0].propensity).max() < 1e-12
+
+
+def test_a_configurations_mean_is_predicted_from_its_energy():
+    snapshots = configurations(count=12, slope=3.0)
+    statistics = measure(snapshots, InputConfig("inherent"), TargetConfig(centre="configuration"))
+    assert np.abs(np.array(statistics.slope) - 3.0).max() < 1.5  # the mean of 12 particles scatters by 0.03, energies by 0.01
+    unseen = configurations(seed=9, slope=3.0)
+    errors = [np.abs(restore(s, np.zeros((60, 2)), statistics).mean() - s.propensity.mean()) for s in unseen]
+    flat = [np.abs(np.array(statistics.target_mean)[s.types].mean() - s.propensity.mean()) for s in unseen]
+    assert np.mean(errors) < np.mean(flat)
+
+
+def test_a_slope_that_predicts_nothing_is_not_used():
+    rng = np.random.default_rng(3)
+    snapshots = [s.replace(propensity=s.propensity + rng.normal(0, 5)) for s in configurations(slope=0.0)]
+    statistics = measure(snapshots, InputConfig("inherent"), TargetConfig(centre="configuration"))
+    assert not np.array(statistics.slope).any()
+
+
+def test_inputs_are_standardised():
+    snapshots, inputs = configurations(), InputConfig("thermal", energy=True, displacement=True)
+    statistics = measure(snapshots, inputs, TargetConfig())
+    scalars, arrows = zip(*(node_features(s, inputs, statistics) for s in snapshots), strict=True)
+    assert scalars[0].shape == (60, 2)
+    assert arrows[0].shape == (60, 1, 3)
+    energy = np.concatenate([s[:, 0] for s in scalars])
+    assert abs(energy.mean()) < 1e-12
+    assert np.allclose(np.linalg.norm(arrows[0][:, 0], axis=1), scalars[0][:, 1])
+    assert np.sqrt(np.mean([(a**2).sum(2).mean() for a in arrows])) == pytest.approx(1)
+
+
+def test_displacements_are_minimum_images():
+    snapshot = configurations(1)[0]
+    moved = snapshot.replace(inherent_positions=snapshot.inherent_positions + 18.0)
+    assert np.abs(displacement(moved) - displacement(snapshot)).max() < 1e-12
+
+
+def test_times_that_are_not_there_are_refused():
+    snapshots = configurations()
+    with pytest.raises(ConfigError, match=r"targets.times is \[2\]; c0 has 2 times"):
+        measure(snapshots, InputConfig(), TargetConfig(times=(2,)))
+    odd = [*snapshots[:2], snapshots[2].replace(times=[1.0, 3.0])]
+    with pytest.raises(ConfigError, match=r"c2: measured at \[1.0, 3.0\], the training set at \[1.0, 2.0\]"):
+        measure(odd, InputConfig(), TargetConfig())
+    with pytest.raises(ConfigError, match="no measured propensity"):
+        measure([snapshots[0].replace(propensity=None)], InputConfig(), TargetConfig())
+    with pytest.raises(SnapshotError, match="has no inherent_energy; quench it first"):
+        node_features(snapshots[0].replace(inherent_energy=None), InputConfig(), measure(snapshots, InputConfig(), TargetConfig()))

@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+
+from equijax.metrics import Scored, noise_ceiling, pearson, selection_score, table
+
+
+def scored(seed, n=400, noise=0.5, times=2, halves=True):
+    rng = np.random.default_rng(seed)
+    measured = rng.standard_normal((n, times))
+    both = measured + 0.3 * rng.standard_normal((2, n, times)) if halves else None
+    return Scored(f"c{seed}", (np.arange(n) % 5 == 0).astype(int), measured + noise * rng.standard_normal((n, times)), measured, both)
+
+
+def test_pearson_equals_numpy():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((2, 100))
+    assert pearson(x, y) == pytest.approx(np.corrcoef(x, y)[0, 1], abs=1e-14)
+    assert np.isnan(pearson(x, np.ones(100)))
+
+
+def test_the_ceiling_is_what_a_perfect_model_reaches():
+    """Truth seen through 32 noisy trajectories: the truth itself correlates with their mean as the ceiling says, to sampling error."""
+    rng = np.random.default_rng(0)
+    truth = rng.standard_normal(200_000)
+    trajectories = truth + 3.0 * rng.standard_normal((32, truth.size))
+    halves = trajectories[:16].mean(0), trajectories[16:].mean(0)
+    assert noise_ceiling(*halves) == pytest.approx(pearson(truth, trajectories.mean(0)), abs=2e-3)
+    assert np.isnan(noise_ceiling(halves[0], -halves[1]))
+
+
+def test_pooled_and_per_configuration_differ_by_the_configurations_means():
+    parts = [scored(seed) for seed in range(3)]
+    shifted = [Scored(s.name, s.types, s.predicted, s.measured + 10 * k, s.halves) for k, s in enumerate(parts)]
+    plain, moved = table(parts, [1.0, 2.0]), table(shifted, [1.0, 2.0])
+    assert [row.type for row in plain] == ["A", "A", "B", "B"]
+    assert moved[0].pooled < 0.3 < plain[0].pooled
+    assert moved[0].per_configuration == pytest.approx(plain[0].per_configuration, abs=1e-12)
+    assert plain[0].particles == 3 * 320
+    assert plain[0].ceiling is not None
+    assert table([scored(0, halves=False)], [1.0, 2.0])[0].ceiling is None
+
+
+def test_bootstrap_errors_are_of_the_size_of_repetitions():
+    """Standard errors from one sample agree with the spread over independent samples within a factor of two."""
+    spread = np.std([table([scored(100 + 5 * k + i) for i in range(5)], [1.0, 2.0])[0].pooled for k in range(12)])
+    error = table([scored(seed) for seed in range(5)], [1.0, 2.0])[0].pooled_error
+    assert 0.5 < error / spread < 2
+
+
+def test_selection_looks_at_a_particles_only():
+    good = scored(0)
+    spoiled = good.predicted.copy()
+    spoiled[good.types == 1] = 0
+    assert selection_score([Scored(good.name, good.types, spoiled, good.measured, None)]) == selection_score([good])

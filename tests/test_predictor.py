@@ -1,0 +1,111 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from equijax.errors import SnapshotError
+from equijax.inputs import InputConfig, Statistics
+from equijax.network import Network, NetworkConfig
+from equijax.predictor import Predictor
+from equijax.testing import central_difference, toy_snapshot
+
+NETWORK = NetworkConfig(layers=2, l_max=2, channels=3, outputs=2, activation="gate", inputs_everywhere=True, decoder_hidden=(6,), cutoff=2.0)
+STATISTICS = Statistics([-5.0, -7.0], [0.5, 0.6], 0.2, [[0.1, 0.3], [0.2, 0.4]], [[0.05, 0.2], [0.1, 0.3]], [[0.0, 0.5], [0.0, 0.7]], -5.2, [1.0, 10.0])
+
+
+def snapshot_with_minimum(cells=5):
+    snapshot = toy_snapshot(cells)
+    rng = np.random.default_rng(1)
+    return snapshot.replace(
+        inherent_positions=snapshot.positions + 0.05 * rng.standard_normal(snapshot.positions.shape), inherent_energy=-5 + 0.5 * rng.standard_normal(len(snapshot))
+    )
+
+
+def predictor(inputs, dtype=np.float64, layers=2):
+    config = dataclasses.replace(NETWORK, layers=layers, scalars=inputs.scalars, arrows=inputs.arrows)
+    bare = Predictor(config, {}, {}, inputs, STATISTICS, dtype)
+    variables = Network(config).init(jax.random.key(0), bare.graph(snapshot_with_minimum()))
+    return Predictor(config, variables["params"], variables.get("batch_stats", {}), inputs, STATISTICS, dtype)
+
+
+INPUTS = {
+    "thermal": InputConfig("thermal", energy=False),
+    "inherent": InputConfig("inherent", energy=True),
+    "thermal with displacement": InputConfig("thermal", energy=True, displacement=True),
+    "inherent with displacement": InputConfig("inherent", energy=True, displacement=True),
+}
+
+
+@pytest.mark.parametrize("inputs", INPUTS.values(), ids=INPUTS.keys())
+def test_gradients_equal_central_differences_of_whole_predictions(inputs, x64):
+    """Through wrap, neighbour list and network: 1e-6 in float64, with the graph rebuilt at every displaced position."""
+    snapshot = snapshot_with_minimum()
+    model = predictor(inputs)
+    weights = np.random.default_rng(2).standard_normal((len(snapshot), 2))
+    moved = {"thermal": "positions", "inherent": "inherent_positions"}
+    for of in ("thermal", "inherent") if inputs.displacement else (inputs.positions,):
+        gradient = model.gradient(snapshot, weights, of)
+        field = moved[of]
+
+        def total(positions, field=field):
+            return float((weights * model.predict(snapshot.replace(**{field: positions})).propensity).sum())
+
+        for index in [(0, 0), (17, 1), (60, 2), (124, 0)]:
+            numeric = central_difference(total, getattr(snapshot, field), index, 1e-4)
+            assert abs(gradient[index] - numeric) < 1e-6 * np.abs(gradient).max()
+
+
+def test_gradients_sum_to_zero_for_a_translation_moves_nothing(x64):
+    snapshot = snapshot_with_minimum()
+    gradient = predictor(INPUTS["thermal"]).gradient(snapshot, np.ones((len(snapshot), 2)))
+    assert np.abs(gradient.sum(0)).max() < 1e-12 * np.abs(gradient).sum()
+
+
+def test_predictions_do_not_see_beyond_the_receptive_field(x64):
+    """One layer sees one cutoff far, exactly; two layers two."""
+    snapshot = snapshot_with_minimum(6)
+    distance = np.linalg.norm((d := snapshot.positions - snapshot.positions[0]) - snapshot.box * np.round(d / snapshot.box), axis=1)
+    weights = np.zeros((len(snapshot), 2))
+    weights[0] = 1
+    gradient = predictor(INPUTS["thermal"], layers=1).gradient(snapshot, weights)
+    assert not gradient[distance > 2.0].any()
+    assert gradient[(distance < 1.9) & (distance > 0)].all(axis=1).any()
+
+
+def test_predictions_follow_the_statistics(x64):
+    """Standardised outputs come back with the scale and mean of their type, and the shift of the configuration's mean energy."""
+    snapshot = snapshot_with_minimum()
+    model = predictor(INPUTS["inherent"])
+    outputs = np.asarray(model._apply(model.variables, model.graph(snapshot)))
+    kind = snapshot.types
+    shift = np.array(STATISTICS.slope) * (snapshot.inherent_energy.mean() - STATISTICS.reference_energy)
+    expected = outputs * np.array(STATISTICS.target_scale)[kind] + (np.array(STATISTICS.target_mean) + shift)[kind]
+    prediction = model.predict(snapshot)
+    assert np.abs(prediction.propensity - expected).max() < 1e-12
+    assert prediction.times.tolist() == [1.0, 10.0]
+
+
+def test_float32_predictions_are_close_to_float64():
+    snapshot = snapshot_with_minimum()
+    inputs = INPUTS["thermal with displacement"]
+    with jax.enable_x64(True):
+        exact = predictor(inputs)
+        wanted = exact.predict(snapshot).propensity
+        params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), exact.variables)
+    single = Predictor(exact.network, jax.tree.map(jnp.asarray, params["params"]), jax.tree.map(jnp.asarray, params["batch_stats"]), inputs, STATISTICS)
+    assert np.abs(single.predict(snapshot).propensity - wanted).max() < 1e-5 * np.abs(wanted).max() * 10
+
+
+def test_misuse_is_explained():
+    model = predictor(INPUTS["inherent"], np.float32)
+    snapshot = snapshot_with_minimum()
+    with pytest.raises(SnapshotError, match="has no inherent positions; quench it first"):
+        model.predict(snapshot.replace(inherent_positions=None))
+    with pytest.raises(SnapshotError, match=r"weights have shape \(125,\); expected \(125, 2\)"):
+        model.gradient(snapshot, np.ones(125))
+    with pytest.raises(SnapshotError, match="reads inherent positions only"):
+        model.gradient(snapshot, np.ones((125, 2)), "thermal")
+    with pytest.raises(SnapshotError, match="cutoff 2 is not below half"):
+        model.predict(snapshot.replace(box=np.full(3, 3.9)))
