@@ -24,7 +24,7 @@ class TrainState(flax.struct.PyTreeNode):
     `average` is the exponential average of the weights; `best` and `best_batch_stats` are those of the best validation so far.
     """
 
-    step: jax.Array
+    step: Any
     params: Any
     batch_stats: Any
     optimizer: Any
@@ -88,7 +88,7 @@ def make_step(
         decay = jnp.minimum(ema, (1 + count) / (10 + count))  # a short memory at first, or the average would carry the initial weights along
         average = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, state.average, params)
         new = state.replace(step=state.step + 1, params=params, batch_stats=stats, optimizer=opt, average=average)
-        fine = jnp.isfinite(loss) & jnp.isfinite(optax.global_norm(gradient))
+        fine = jnp.isfinite(loss) & jnp.isfinite(optax.tree.norm(gradient))
         return jax.tree.map(lambda a, b: jnp.where(fine, a, b), new, state), jnp.where(fine, loss, jnp.nan)
 
     whole, parts = replicated(mesh), spread(mesh)

@@ -1,0 +1,206 @@
+import dataclasses
+import json
+
+import chex
+import jax
+import numpy as np
+import pytest
+
+from equijax.data.pipeline import Batches, stack
+from equijax.errors import CheckpointError, ConfigError, TrainingError
+from equijax.metrics import pearson
+from equijax.network import Network
+from equijax.predictor import Predictor
+from equijax.train.checkpoint import Checkpoints
+from equijax.train.evaluate import evaluate
+from equijax.train.log import read_log
+from equijax.train.loop import train
+from equijax.train.mesh import make_mesh, replicated, spread
+from equijax.train.prepare import prepare
+from equijax.train.step import AXIS, initial_state, make_optimizer, make_step
+from tests.train.conftest import changed
+
+
+def losses(folder):
+    return [line["loss"] for line in read_log(folder / "metrics.jsonl") if "loss" in line]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, toy_set, cache):
+    """An uninterrupted run of four epochs."""
+    from tests.train.conftest import TINY, InputConfig, OptimizerConfig, TrainConfig
+
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    config = TrainConfig(
+        data=(str(toy_set),), validation=2, test=2, network=TINY, inputs=InputConfig("thermal", energy=False),
+        optimizer=OptimizerConfig(learning_rate=1e-2, warmup_steps=5), epochs=4, batch=2, checkpoint_every=1,
+    )  # fmt: skip
+    train(config, folder, cache, quiet=True)
+    return config, folder
+
+
+def test_a_run_folder_holds_what_a_reader_needs(whole):
+    _, folder = whole
+    assert {"config.json", "run.json", "metrics.jsonl", "checkpoints", "tensorboard"} <= {path.name for path in folder.iterdir()}
+    run = json.loads((folder / "run.json").read_text())
+    assert {"jax", "equijax", "python"} <= run["versions"].keys()
+    assert len(run["split"]["train"]) == 8
+    assert len(losses(folder)) == 16
+    assert any((folder / "tensorboard").iterdir())
+
+
+def test_the_loss_falls(whole):
+    values = losses(whole[1])
+    assert np.mean(values[-4:]) < 0.9 * np.mean(values[:4])
+
+
+@pytest.mark.parametrize("stop", [1, 3])
+def test_a_resumed_run_has_exactly_the_losses_of_a_whole_one(tmp_path, whole, cache, stop, monkeypatch):
+    config, folder = whole
+    from equijax.train import loop
+
+    real = loop._Loop._validate
+    seen = []
+
+    def dies(self, *arguments):
+        if len(seen) == stop:
+            raise KeyboardInterrupt
+        seen.append(0)
+        return real(self, *arguments)
+
+    monkeypatch.setattr(loop._Loop, "_validate", dies)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "cut", cache, quiet=True)
+    monkeypatch.setattr(loop._Loop, "_validate", real)
+    assert len(losses(tmp_path / "cut")) == 4 * (stop + 1)  # lines beyond the checkpoint are there, and are written again
+    resumed = train(config, tmp_path / "cut", cache, resume=True, quiet=True)
+    assert losses(tmp_path / "cut") == losses(folder)
+    validations = [[line["validation"] for line in read_log(f / "metrics.jsonl") if "validation" in line] for f in (tmp_path / "cut", folder)]
+    assert validations[0] == validations[1]
+    assert resumed.epoch == 4
+    states = [Checkpoints(f) for f in (tmp_path / "cut", folder)]
+    assert states[0].latest() == states[1].latest() == 16
+
+
+def test_the_predictor_of_a_run_gives_the_numbers_of_its_evaluation(whole, cache):
+    config, folder = whole
+    evaluation = evaluate(folder, cache)
+    assert evaluation.part == "test"
+    assert {s.name for s in evaluation.scored}.isdisjoint(json.loads((folder / "run.json").read_text())["split"]["train"])
+    predictor = Predictor.load(folder)
+    for scored, snapshot in zip(evaluation.scored, evaluation.snapshots, strict=True):
+        prediction = predictor.predict(snapshot)
+        assert np.abs(prediction.propensity - scored.predicted).max() < 1e-5
+    assert prediction.times.tolist() == [1.0, 10.0]
+
+
+def test_training_data_are_not_evaluated_as_unseen(whole, cache, toy_set):
+    with pytest.raises(ConfigError, match="were used to train"):
+        evaluate(whole[1], cache, [str(toy_set)])
+
+
+def test_one_compilation_an_epoch(config, cache):
+    """Configurations with different numbers of edges have one shape."""
+    prepared = prepare(config, cache, quiet=True)
+    source = prepared.source(config, prepared.split.train)
+    network = Network(prepared.network, AXIS)
+    optimizer = make_optimizer(config.optimizer, 10)
+    mesh = make_mesh(2, 1)
+    state = jax.device_put(initial_state(network, optimizer, source[0].graph, 0), replicated(mesh))
+    step = make_step(network, optimizer, 0.9, mesh, True, 0)
+    edges = {int(source[i].graph.edge_mask.sum()) for i in range(len(source))}
+    assert len(edges) > 1
+    for batch in Batches(source, 2, 1, 0).from_step(0):
+        state, _ = step(state, jax.device_put(batch, spread(mesh)))
+    assert step._cache_size() == 1
+
+
+def test_batches_are_the_same_from_any_step_and_differ_between_epochs(config, cache):
+    prepared = prepare(config, cache, quiet=True)
+    batches = Batches(prepared.source(config, prepared.split.train), 2, 3, seed=1)
+    order = [batches.members(step).tolist() for step in range(12)]
+    assert sorted(sum(order[:4], [])) == list(range(8))
+    assert order[:4] != order[4:8]
+    late = next(batches.from_step(7))
+    expected = stack([batches._source[i] for i in order[7]])
+    chex.assert_trees_all_equal(late, expected)
+    with pytest.raises(ConfigError, match="a batch of 9 does not fit a training set of 8"):
+        Batches(batches._source, 9, 1, 0)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_configuration(tmp_path, config, cache):
+    bad = changed(config, optimizer=dataclasses.replace(config.optimizer, learning_rate=1e30, warmup_steps=0, clip=1e30))
+    with pytest.raises(TrainingError, match=r"step \d+ \(epoch \d\): the loss of toy/\d+, toy/\d+ is not finite; .*lower optimizer.learning_rate"):
+        train(bad, tmp_path / "run", cache, quiet=True)
+
+
+def test_a_step_with_a_loss_that_is_not_finite_keeps_the_state(config, cache):
+    prepared = prepare(config, cache, quiet=True)
+    source = prepared.source(config, prepared.split.train)
+    network = Network(prepared.network, AXIS)
+    optimizer = make_optimizer(config.optimizer, 10)
+    state = initial_state(network, optimizer, source[0].graph, 0)
+    before = jax.tree.map(np.array, state)
+    batch = stack([source[0], source[1]])
+    spoiled = batch.replace(targets=np.where(batch.targets > 1, np.nan, batch.targets))
+    after, loss = make_step(network, optimizer, 0.9, make_mesh(2, 1), False, 0)(state, spoiled)
+    assert np.isnan(loss)
+    chex.assert_trees_all_equal(jax.tree.map(np.array, after), before)
+
+
+def test_shuffled_targets_are_not_predicted(tmp_path, config, cache, toy_set):
+    """A control: what is learned from targets that belong to other particles stays at zero on unseen configurations."""
+    from equijax.data.convert import write_snapshots
+    from equijax.data.store import Store
+
+    rng = np.random.default_rng(0)
+    with Store(toy_set) as store:
+        write_snapshots(tmp_path / "shuffled.h5", [s.replace(propensity=rng.permuted(s.propensity, axis=0)) for s in store])
+    train(changed(config, data=(str(tmp_path / "shuffled.h5"),), epochs=10), tmp_path / "run", cache, quiet=True)
+    rows = evaluate(tmp_path / "run", cache).rows
+    assert all(abs(row.pooled) < 0.3 for row in rows if row.type == "A")  # three standard errors of 104 particles
+
+
+@pytest.mark.slow
+def test_a_small_set_can_be_learned_by_heart(tmp_path, config, cache):
+    """The network has the capacity and the optimiser the strength to reach r > 0.99 on what it has seen."""
+    heart = changed(
+        config, validation=0, test=10, batch=1, epochs=500, checkpoint_every=500, network=dataclasses.replace(config.network, channels=12, l_max=2, batch_norm=False)
+    )
+    train(heart, tmp_path / "run", cache, quiet=True)
+    for scored in evaluate(tmp_path / "run", cache, part="train").scored:
+        chosen = scored.types == 0
+        assert pearson(scored.predicted[chosen, 0], scored.measured[chosen, 0]) > 0.99
+
+
+def test_early_stopping_keeps_the_best_weights(tmp_path, config, cache):
+    done = train(changed(config, epochs=30, patience=3, optimizer=dataclasses.replace(config.optimizer, learning_rate=1e-9)), tmp_path / "run", cache, quiet=True)
+    assert done.epoch < 30
+    assert done.epoch - done.best_epoch == 3
+
+
+def test_a_folder_is_not_written_over(whole, cache):
+    config, folder = whole
+    with pytest.raises(ConfigError, match="already holds a run; resume it with --resume"):
+        train(config, folder, cache, quiet=True)
+    with pytest.raises(CheckpointError, match="made with epochs = 4, now it is 5"):
+        train(changed(config, epochs=5), folder, cache, resume=True, quiet=True)
+    with pytest.raises(CheckpointError, match="holds no run to resume"):
+        train(config, folder / "nothing", cache, resume=True, quiet=True)
+
+
+def test_quenched_inputs_come_from_the_snapshot_set(tmp_path, cache, liquid):
+    """A configuration measured at one time only, with inherent structure as input: uni-variate training end to end."""
+    from equijax.data.embedded import embedded_path
+    from equijax.inputs import InputConfig, TargetConfig
+    from equijax.network import NetworkConfig
+    from equijax.train.config import TrainConfig
+
+    config = TrainConfig(
+        data=(str(embedded_path()),), validation=2, test=16, epochs=1, network=NetworkConfig(layers=1, l_max=1, channels=2, activation="gate"),
+        inputs=InputConfig("inherent", energy=True, displacement=True), targets=TargetConfig(times=(5,), centre="configuration"), mirror=True,
+    )  # fmt: skip
+    train(config, tmp_path / "run", cache, quiet=True)
+    evaluation = evaluate(tmp_path / "run", cache, part="validation")
+    assert [row.time for row in evaluation.rows] == [26.0, 26.0]
+    assert evaluation.rows[0].ceiling == pytest.approx(0.92, abs=0.05)  # of two configurations; 0.92 of all
