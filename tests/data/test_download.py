@@ -25,7 +25,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.requests.append(wanted)
         if self.path.startswith("/list"):
             second = "pageToken" in self.path
-            item = {"name": f"public_dataset/temperature_044/train/aggregated_data_{1 + second}.pickle", "size": str(len(CONTENT)), "md5Hash": base64.b64encode(hashlib.md5(CONTENT).digest()).decode()}
+            item = {
+                "name": f"public_dataset/temperature_044/train/aggregated_data_{1 + second}.pickle",
+                "size": str(len(CONTENT)),
+                "md5Hash": base64.b64encode(hashlib.md5(CONTENT).digest()).decode(),
+            }
             body = json.dumps({"items": [item]} | ({} if second else {"nextPageToken": "more"})).encode()
         else:
             body = CONTENT[int(wanted[6:-1]) :] if wanted else CONTENT
@@ -47,8 +51,8 @@ def server():
         running.shutdown()
 
 
-def one(url, digest=MD5, size=len(CONTENT)):
-    return Plan(PUBLIC["botan"], (RemoteFile(f"{url}/set.bin", "set.bin", size, digest),))
+def one(url, digest=MD5):
+    return Plan(PUBLIC["botan"], (RemoteFile(f"{url}/set.bin", "set.bin", len(CONTENT), digest),))
 
 
 def test_a_download_that_was_cut_goes_on_where_it_stopped(server, tmp_path):

@@ -19,7 +19,18 @@ def test_a_store_gives_back_what_it_was_given(tmp_path, liquid):
     with Store(path) as store:
         assert store.names == [liquid.name, "odd", "toy/0"]
         for back, snapshot in zip(store, (liquid, odd, toy_snapshot(5)), strict=True):
-            for field in ("positions", "types", "box", "inherent_positions", "inherent_energy", "times", "propensity", "propensity_halves", "temperature", "trajectories"):
+            for field in (
+                "positions",
+                "types",
+                "box",
+                "inherent_positions",
+                "inherent_energy",
+                "times",
+                "propensity",
+                "propensity_halves",
+                "temperature",
+                "trajectories",
+            ):
                 assert np.array_equal(getattr(back, field), getattr(snapshot, field)), field
 
 

@@ -56,7 +56,7 @@ def test_a_quench_that_does_not_converge_says_so():
 
 
 def test_a_box_too_small_for_the_potential_is_refused():
-    with pytest.raises(SnapshotError, match="cutoff 2.5 is not below half"):
+    with pytest.raises(SnapshotError, match=r"cutoff 2\.5 is not below half"):
         Quencher(np.full(3, 4.9))
 
 

@@ -49,9 +49,7 @@ def test_values_and_gradients_equal_the_reference(kernel, channels, l_max, parit
     arguments = features, weights, graph.vectors
     out = {name: jax.jit(value, static_argnums=0)(name, *arguments) for name in (kernel, "reference")}
     assert relative_difference(out[kernel], out["reference"]) < TOLERANCE
-    gradients = {
-        name: jax.jit(jax.grad(lambda *a, name=name: (value(name, *a) * cotangent).sum(), argnums=(0, 1, 2)))(*arguments) for name in (kernel, "reference")
-    }
+    gradients = {name: jax.jit(jax.grad(lambda *a, name=name: (value(name, *a) * cotangent).sum(), argnums=(0, 1, 2)))(*arguments) for name in (kernel, "reference")}
     for ours, expected in zip(gradients[kernel], gradients["reference"], strict=True):
         assert relative_difference(ours, expected) < TOLERANCE
 

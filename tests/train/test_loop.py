@@ -83,7 +83,7 @@ def test_a_resumed_run_has_exactly_the_losses_of_a_whole_one(tmp_path, whole, ca
 
 
 def test_the_predictor_of_a_run_gives_the_numbers_of_its_evaluation(whole, cache):
-    config, folder = whole
+    _, folder = whole
     evaluation = evaluate(folder, cache)
     assert evaluation.part == "test"
     assert {s.name for s in evaluation.scored}.isdisjoint(json.loads((folder / "run.json").read_text())["split"]["train"])
@@ -119,7 +119,7 @@ def test_batches_are_the_same_from_any_step_and_differ_between_epochs(config, ca
     prepared = prepare(config, cache, quiet=True)
     batches = Batches(prepared.source(config, prepared.split.train), 2, 3, seed=1)
     order = [batches.members(step).tolist() for step in range(12)]
-    assert sorted(sum(order[:4], [])) == list(range(8))
+    assert sorted(number for members in order[:4] for number in members) == list(range(8))
     assert order[:4] != order[4:8]
     late = next(batches.from_step(7))
     expected = stack([batches._source[i] for i in order[7]])

@@ -1,0 +1,66 @@
+"""One device and many give the same training, on virtual CPU devices in a process of its own."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import dataclasses, sys
+import jax, numpy as np
+from equijax.data.samples import Sample
+from equijax.data.pipeline import stack
+from equijax.graph.graph import build_graph
+from equijax.graph.neighbors import NeighborSearch
+from equijax.network import Network, NetworkConfig
+from equijax.testing import toy_snapshot
+from equijax.train.config import OptimizerConfig
+from equijax.train.mesh import make_mesh, replicated, spread
+from equijax.train.step import AXIS, initial_state, make_optimizer, make_step
+
+jax.config.update("jax_default_matmul_precision", "highest")
+assert jax.device_count() == 8
+config = NetworkConfig(layers=2, l_max=1, channels=3, outputs=2, cutoff=1.6, batch_norm=True)
+samples = []
+for seed in range(8):
+    snapshot = toy_snapshot(4, seed=seed)
+    graph = build_graph(NeighborSearch(snapshot.box, 1.6).pairs(snapshot.positions), snapshot.types, 1.6, nodes=70, slots=32)
+    targets = np.random.default_rng(seed).standard_normal((70, 2)).astype(np.float32)
+    samples.append(Sample(graph, targets, (np.arange(70) < 64 - 3 * seed).astype(np.float32)))
+batch = stack(samples)
+network, optimizer = Network(config, AXIS), make_optimizer(OptimizerConfig(warmup_steps=0), 10)
+results = {}
+for devices in (1, 4, 8):
+    mesh = make_mesh(8, devices)
+    state = jax.device_put(initial_state(network, optimizer, samples[0].graph, 0), replicated(mesh))
+    step = make_step(network, optimizer, 0.9, mesh, mirror=True, seed=0)
+    losses = []
+    for _ in range(3):
+        state, loss = step(state, jax.device_put(batch, spread(mesh)))
+        losses.append(float(loss))
+    assert len(jax.device_put(batch, spread(mesh)).targets.sharding.device_set) == devices
+    results[devices] = losses, jax.tree.map(np.asarray, (state.params, state.batch_stats))
+for devices in (4, 8):
+    # Sums in another order; Adam's first steps divide by the gradient's size, so parameters may differ by a few roundings times the rate.
+    loss = np.abs(np.subtract(results[devices][0], results[1][0])).max()
+    leaves = [jax.tree.leaves(results[d][1]) for d in (devices, 1)]
+    change = max(np.abs(a - b).max() for a, b in zip(*leaves, strict=True))
+    print(devices, loss, change)
+    assert loss < 1e-6 * max(results[1][0]), loss
+    assert change < 1e-5, change
+"""
+
+
+def test_four_and_eight_devices_train_as_one_does():
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr[-3000:] + done.stdout
+
+
+def test_a_batch_must_divide_by_the_devices():
+    from equijax.errors import ConfigError
+    from equijax.train.mesh import make_mesh
+
+    with pytest.raises(ConfigError, match="a batch of 3 cannot be spread over 2 devices"):
+        make_mesh(3, 2)
