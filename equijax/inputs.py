@@ -1,7 +1,7 @@
 """From a snapshot to what the network reads, and from what it writes back to propensities."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -122,40 +122,68 @@ def node_features(snapshot: Snapshot, inputs: InputConfig, statistics: Statistic
     return np.concatenate(scalars, 1), arrows
 
 
-def measure(snapshots: Sequence[Snapshot], inputs: InputConfig, targets: TargetConfig) -> Statistics:
-    """Return the statistics of a training set.
+def measure(snapshots: Iterable[Snapshot], inputs: InputConfig, targets: TargetConfig) -> Statistics:
+    """Return the statistics of a training set, reading each configuration once and keeping none.
 
     Raises:
         ConfigError: the configurations do not have the times asked for, or have different ones.
     """
-    times = selected_times(snapshots[0], targets)
-    shape = (N_TYPES, len(times))
-    mean, scale, slope = np.zeros(shape), np.ones(shape), np.zeros(shape)
-    energies = [snapshot.inherent_energy for snapshot in snapshots]
-    known = all(energy is not None for energy in energies)
-    config_energy = np.array([energy.mean() for energy in energies]) if known else np.zeros(len(snapshots))  # type: ignore[union-attr]
-    for kind in range(N_TYPES):
-        values = [propensity(snapshot, targets, times)[snapshot.types == kind] for snapshot in snapshots]
-        if not sum(map(len, values)):
-            continue
-        pooled = np.concatenate(values)
-        mean[kind] = pooled.mean(0)
-        if targets.centre == "configuration":
-            centres = np.array([v.mean(0) for v in values])
-            mean[kind] = centres.mean(0)
-            scale[kind] = np.sqrt(np.mean([((v - c) ** 2).mean(0) for v, c in zip(values, centres, strict=True)], 0))
-            slope[kind] = [_slope(config_energy, centre) for centre in centres.T] if known and inputs.energy else 0.0
-        else:
-            scale[kind] = pooled.std(0)
-    energy_mean, energy_scale, length = [0.0] * N_TYPES, [1.0] * N_TYPES, 1.0
-    if inputs.needs_quench and known:
-        pooled, types = np.concatenate(energies), np.concatenate([snapshot.types for snapshot in snapshots])  # type: ignore[arg-type]
-        present = [kind for kind in range(N_TYPES) if (types == kind).any()]
-        for kind in present:
-            energy_mean[kind], energy_scale[kind] = float(pooled[types == kind].mean()), float(pooled[types == kind].std() or 1.0)
-        length = float(np.sqrt(np.mean([(displacement(snapshot) ** 2).sum(1).mean() for snapshot in snapshots])) or 1.0)
-    scale = np.where(scale > 0, scale, 1.0)
-    return Statistics(energy_mean, energy_scale, length, mean.tolist(), scale.tolist(), slope.tolist(), float(config_energy.mean()), times.tolist())
+    times: np.ndarray | None = None
+    target, energy, config_energy, squared_length = _Moments(), _Moments(), [], []
+    for snapshot in snapshots:
+        times = selected_times(snapshot, targets) if times is None else times
+        target.add(propensity(snapshot, targets, times), snapshot.types)
+        if inputs.needs_quench:
+            own = _inherent(snapshot, "inherent_energy")
+            energy.add(own[:, None], snapshot.types)
+            config_energy.append(own.mean())
+            squared_length.append((displacement(snapshot) ** 2).sum(1).mean())
+    if times is None:
+        raise ConfigError("no configurations to learn from.")
+    slope = np.zeros((N_TYPES, len(times)))
+    mean, scale = target.pooled()
+    if targets.centre == "configuration":
+        mean, scale = target.between()
+        for kind in range(N_TYPES):
+            there = [k for k, count in enumerate(target.counts) if count[kind]]
+            for t in range(len(times)):
+                slope[kind, t] = _slope(np.array([config_energy[k] for k in there]), np.array([target.means[k][kind, t] for k in there]))
+    energy_mean, energy_scale = energy.pooled() if inputs.needs_quench else (np.zeros((N_TYPES, 1)), np.ones((N_TYPES, 1)))
+    length = float(np.sqrt(np.mean(squared_length))) if squared_length else 1.0
+    reference = float(np.mean(config_energy)) if config_energy else 0.0
+    return Statistics(energy_mean[:, 0].tolist(), energy_scale[:, 0].tolist(), length or 1.0, mean.tolist(), scale.tolist(), slope.tolist(), reference, times.tolist())
+
+
+class _Moments:
+    """Counts, means and variances of per-particle values by configuration and type."""
+
+    def __init__(self) -> None:
+        self.counts: list[np.ndarray] = []
+        self.means: list[np.ndarray] = []
+        self.variances: list[np.ndarray] = []
+
+    def add(self, values: np.ndarray, types: np.ndarray) -> None:
+        parts = [values[types == kind] for kind in range(N_TYPES)]
+        self.counts.append(np.array([len(part) for part in parts]))
+        self.means.append(np.stack([part.mean(0) if len(part) else np.zeros(values.shape[1]) for part in parts]))
+        self.variances.append(np.stack([part.var(0) if len(part) else np.zeros(values.shape[1]) for part in parts]))
+
+    def pooled(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation by type over all particles together."""
+        counts, means, variances = np.stack(self.counts)[..., None], np.stack(self.means), np.stack(self.variances)
+        total = np.maximum(counts.sum(0), 1)
+        mean = (counts * means).sum(0) / total
+        return mean, _positive(np.sqrt((counts * (variances + (means - mean) ** 2)).sum(0) / total))
+
+    def between(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean of the configurations' means by type, and the standard deviation within configurations."""
+        there = np.stack(self.counts)[..., None] > 0
+        number = np.maximum(there.sum(0), 1)
+        return np.stack(self.means).sum(0) / number, _positive(np.sqrt(np.stack(self.variances).sum(0) / number))
+
+
+def _positive(scale: np.ndarray) -> np.ndarray:
+    return np.where(scale > 0, scale, 1.0)
 
 
 def _slope(energy: np.ndarray, centre: np.ndarray) -> float:

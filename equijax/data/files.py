@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,17 @@ def whole_file(path: Path) -> Iterator[Path]:
         raise EquijaxError(f"{path}: cannot be written ({error.strerror or error}); free some space or choose another place.") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def require_space(path: Path, needed: int) -> None:
+    """Check that a disk has room before a library writes to it that cannot fail gracefully.
+
+    Raises:
+        EquijaxError: fewer than `needed` bytes are free.
+    """
+    free = shutil.disk_usage(path.resolve().parent).free
+    if free < needed:
+        raise EquijaxError(f"{path}: cannot be written ({free / 2**20:.1f} MiB are free, {needed / 2**20:.1f} MiB needed); free some space or choose another place.")
 
 
 def write_json(path: Path, content: object) -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 import flax.struct
 import jax
@@ -104,7 +104,7 @@ class Capacity:
     slots: int
 
     @staticmethod
-    def of(snapshots: Sequence[Snapshot], pairs: Callable[[Snapshot, InputConfig], Pairs], inputs: InputConfig) -> "Capacity":
+    def of(snapshots: Iterable[Snapshot], pairs: Callable[[Snapshot, InputConfig], Pairs], inputs: InputConfig) -> "Capacity":
         """Return the capacity a data set needs."""
         nodes, widest = 0, 0
         for snapshot in snapshots:

@@ -13,12 +13,13 @@ from typing import Any
 import h5py
 import numpy as np
 
-from equijax.data.files import whole_file
+from equijax.data.files import require_space, whole_file
 from equijax.errors import DataFormatError, EquijaxError
 from equijax.snapshot import Snapshot
 
 FORMAT = "equijax-store"
 VERSION = 1
+MARGIN = 2**20
 _ARRAYS = ("positions", "types", "box", "inherent_positions", "inherent_energy", "cage_positions", "times", "propensity", "propensity_halves")
 _ATTRIBUTES = ("temperature", "trajectories")
 
@@ -101,8 +102,10 @@ class StoreWriter:
         """Add one configuration.
 
         Raises:
-            EquijaxError: it could not be written.
+            EquijaxError: there is no room for it, or it could not be written.
         """
+        # HDF5 brings the whole process down when a write fails, so the room is looked for beforehand.
+        require_space(self.path, 2 * sum(value.nbytes for key in _ARRAYS if (value := getattr(snapshot, key)) is not None) + MARGIN)
         try:
             group = self._configurations.create_group(f"{self.count:06d}")
             group.attrs["name"] = snapshot.name
@@ -115,7 +118,7 @@ class StoreWriter:
                     small = key == "types" or key in ("box", "times")
                     value = value.astype(np.int8) if key == "types" else value.astype(np.float32) if self.single and not small else value
                     group.create_dataset(key, data=value, **({} if small else {"compression": "gzip", "compression_opts": 9, "shuffle": True}))
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
             raise EquijaxError(f"{self.path}: configuration {snapshot.name} cannot be written ({error}).") from error
         self.count += 1
 

@@ -1,6 +1,5 @@
 """The self-interaction: one linear map per l narrows the many (triplet, channel) pairs down to the hidden channels."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import e3nn_jax as e3nn
@@ -17,7 +16,7 @@ class SelfInteraction(nn.Module):
         irreps: of the output.
     """
 
-    irreps: Sequence[Any]  # flax turns the Irreps it is given into a plain tuple
+    irreps: Any  # flax turns the Irreps it is given into a plain tuple
 
     @nn.compact
     def __call__(self, messages: e3nn.IrrepsArray) -> e3nn.IrrepsArray:

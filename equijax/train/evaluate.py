@@ -62,7 +62,7 @@ def evaluate(run: Path, cache: Cache, data: Sequence[str] = (), part: str | None
     if config.inputs.needs_quench:
         snapshots = snapshots.mapped(Quenches(cache))
     pairs = PairFinder(predictor.network.cutoff, cache)
-    capacity = Capacity.of([snapshots[i] for i in range(len(snapshots))], pairs, config.inputs)
+    capacity = Capacity.of(snapshots, pairs, config.inputs)
     source = SampleSource(snapshots, pairs, config.inputs, config.targets, predictor.statistics, capacity)
     scored = Scorer(Network(predictor.network, AXIS), source)(predictor.variables["params"], predictor.variables["batch_stats"])
     return Evaluation(part, table(scored, predictor.times.tolist()), scored, snapshots)

@@ -53,7 +53,7 @@ def prepare(config: TrainConfig, cache: Cache, quiet: bool = False) -> Prepared:
         one = Capacity.of([snapshot], pairs, config.inputs)
         nodes, slots = max(nodes, one.nodes), max(slots, one.slots)
         edges += len(pairs(snapshot, config.inputs).receivers) / len(snapshot)
-    statistics = measure(list(snapshots.chosen(split.train)), config.inputs, config.targets)
+    statistics = measure(snapshots.chosen(split.train), config.inputs, config.targets)
     network = dataclasses.replace(
         config.network,
         scalars=config.inputs.scalars,

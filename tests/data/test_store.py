@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import h5py
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ from equijax.data.convert import summary, write_snapshots
 from equijax.data.embedded import embedded_path
 from equijax.data.snapshots import SnapshotSet
 from equijax.data.store import Store, StoreWriter
-from equijax.errors import DataFormatError
+from equijax.errors import DataFormatError, EquijaxError
 from equijax.testing import toy_snapshot
 
 
@@ -86,3 +88,12 @@ def test_the_embedded_set_is_small_and_what_it_says():
     with Store(embedded_path()) as store:
         energies = [snapshot.inherent_energy.mean() for snapshot in store]
     assert np.mean(energies) == pytest.approx(-7.61, abs=0.01)
+
+
+def test_a_store_that_finds_no_room_leaves_nothing(tmp_path, liquid, monkeypatch):
+    """HDF5 would end the process on a full disk, so the room is looked for before every configuration."""
+    room = iter([2**30, 1000])
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=next(room)))
+    with pytest.raises(EquijaxError, match=r"set.h5: cannot be written \(0.0 MiB are free"):
+        write_snapshots(tmp_path / "set.h5", [liquid, liquid.replace(name="second")])
+    assert list(tmp_path.iterdir()) == []
