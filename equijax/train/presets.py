@@ -27,8 +27,9 @@ PRESETS: dict[str, TrainConfig] = {
         optimizer=OptimizerConfig(learning_rate=5e-3, ema=0.98),
         validation=3,
         test=4,
-        epochs=40,
-        patience=40,
+        epochs=50,
+        patience=50,
+        mirror=True,
     ),
 }
 
