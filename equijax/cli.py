@@ -79,7 +79,7 @@ def train(
     for item in set:
         _override(settings, item)
     progress = run(from_dict(settings, TrainConfig), out, _cache(), resume=resume)
-    if progress.best_score > -1:
+    if progress.best_score > -2:
         print(f"Best validation r = {progress.best_score:.3f} (mean of pooled and per configuration, A particles) at epoch {progress.best_epoch} of {progress.epoch}.")
         print(f"Expect about that on configurations like these; measure it: equijax evaluate {out}")
     else:
@@ -96,7 +96,10 @@ def _override(settings: dict, item: str) -> None:
             settings[key] = None
             return
         settings = settings[parent]
-    settings[last] = yaml.safe_load(value)
+    try:
+        settings[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {item}: the value cannot be read ({error}).".replace("\n", " ")) from None
 
 
 def evaluate(run: Annotated[Path, tyro.conf.Positional], data: Paths = (), part: Literal["train", "validation", "test"] | None = None, out: Path | None = None) -> None:
@@ -157,30 +160,25 @@ def quench(source: Annotated[Path, tyro.conf.Positional], out: Path, tolerance: 
         tolerance: largest force on any particle at the minimum.
         max_steps: of FIRE, for each configuration.
     """
+    from equijax.data.cache import Cache
     from equijax.data.convert import write_snapshots
     from equijax.data.formats import read_snapshots
-    from equijax.md.quench import Quencher
+    from equijax.data.samples import Quenches
+    from equijax.md.quench import QuenchReport
+    from equijax.snapshot import Snapshot
 
-    quenchers: dict[tuple, Quencher] = {}
     bar = tqdm(desc="quench", unit="configuration")
 
-    def each():
-        for snapshot in read_snapshots(source):
-            key = (*snapshot.box.tolist(), len(snapshot))
-            if key not in quenchers:
-                quenchers[key] = Quencher(
-                    snapshot.box, tolerance=tolerance, max_steps=max_steps, progress=lambda s, f: bar.set_postfix_str(f"step {s}, largest force {f:.1e}")
-                )
-            quenched, report = quenchers[key](snapshot)
-            bar.update()
-            tqdm.write(
-                f"{snapshot.name}: {report.steps} steps, energy per particle {report.thermal_energy:.6f} -> {report.inherent_energy:.6f}, "
-                f"largest force {report.largest_force:.1e}, displacement {report.mean_displacement:.3f} on average, {report.largest_displacement:.3f} at most"
-            )
-            yield quenched
+    def tell(snapshot: Snapshot, report: QuenchReport) -> None:
+        bar.update()
+        tqdm.write(
+            f"{snapshot.name}: {report.steps} steps, energy per particle {report.thermal_energy:.6f} -> {report.inherent_energy:.6f}, "
+            f"largest force {report.largest_force:.1e}, displacement {report.mean_displacement:.3f} on average, {report.largest_displacement:.3f} at most"
+        )
 
+    quenches = Quenches(Cache(None), tell, lambda steps, force: bar.set_postfix_str(f"step {steps}, largest force {force:.1e}"), tolerance, max_steps)
     with bar:
-        count = write_snapshots(out, each())
+        count = write_snapshots(out, (quenches(snapshot.replace(inherent_positions=None, inherent_energy=None)) for snapshot in read_snapshots(source)))
     print(f"{out}: {count} configuration{'s' if count != 1 else ''}.")
 
 
@@ -273,7 +271,7 @@ def main(arguments: list[str] | None = None) -> None:
         tyro.extras.subcommand_cli_from_dict(commands, prog=prog, args=arguments)
     except EquijaxError as error:
         _stop(str(error))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, EOFError):
         _stop("interrupted; what was finished is kept (a training goes on with --resume).")
     except OSError as error:
         _stop(f"{error.filename or 'a file'}: {error.strerror or error}.")

@@ -229,6 +229,12 @@ def propensity(snapshot: Snapshot, targets: TargetConfig, times: np.ndarray) -> 
     return snapshot.propensity if targets.times is None else snapshot.propensity[:, list(targets.times)]
 
 
+def selected_halves(snapshot: Snapshot, targets: TargetConfig) -> Float[np.ndarray, "2 n t"] | None:
+    """Return the two halves of the propensity at the selected times, where they are known."""
+    halves = snapshot.propensity_halves
+    return halves if halves is None or targets.times is None else halves[:, :, list(targets.times)]
+
+
 def standardise(snapshot: Snapshot, targets: TargetConfig, statistics: Statistics) -> Float[np.ndarray, "n t"]:
     """Return the targets as the network learns them."""
     values = propensity(snapshot, targets, np.array(statistics.times))

@@ -18,6 +18,7 @@ from equijax.nn.decoder import Decoder
 from equijax.nn.geometry import Geometry, edge_geometry
 from equijax.nn.self_interaction import SelfInteraction
 from equijax.nn.triplets import hidden_irreps
+from equijax.snapshot import N_TYPES
 
 _SCALARS = e3nn.Irreps("0e")
 
@@ -34,14 +35,13 @@ class NetworkConfig:
         bessel: Bessel functions of the distance.
         radial_hidden: width of the radial network's hidden layer.
         envelope_power: of the smooth cutoff; larger keeps more of the outer distances.
-        mean_degree: neighbour sums are divided by its square root.
+        mean_degree: neighbour sums are divided by its square root; a training measures it.
         parity: use parity to remove triplets, E(3) instead of SE(3).
         activation: after the self-interaction.
         batch_norm: equivariant batch norm between layers.
         residual: add each layer to the one before.
         inputs_everywhere: give every layer and the decoder all node inputs, not the types to every layer only.
         decoder_hidden: widths of hidden layers in the decoder; none is a linear decoder.
-        n_types: particle types.
         scalars: extra invariant inputs per particle.
         arrows: extra vector inputs per particle.
         outputs: times predicted.
@@ -62,7 +62,6 @@ class NetworkConfig:
     residual: bool = True
     inputs_everywhere: bool = False
     decoder_hidden: tuple[int, ...] = ()
-    n_types: int = 2
     scalars: int = 0
     arrows: int = 0
     outputs: int = 10
@@ -91,7 +90,7 @@ class Network(nn.Module):
         config = self.config
         geometry = edge_geometry(graph, config.l_max, config.parity)
         inputs = self._node_inputs(graph)
-        types = inputs.filter(keep=_SCALARS)[..., : config.n_types]
+        types = inputs.filter(keep=_SCALARS)[..., :N_TYPES]
         again = inputs if config.inputs_everywhere else types
         features = self._layer(inputs, geometry, 0)
         for number in range(1, config.layers):
@@ -101,7 +100,7 @@ class Network(nn.Module):
         invariants = features.filter(keep=_SCALARS).array
         if config.inputs_everywhere:
             invariants = jnp.concatenate([invariants, _invariants(inputs)], -1)
-        predictions = Decoder(config.outputs, config.n_types, config.decoder_hidden, name="decoder")(invariants, jnp.asarray(graph.types))
+        predictions = Decoder(config.outputs, N_TYPES, config.decoder_hidden, name="decoder")(invariants, jnp.asarray(graph.types))
         return jnp.where(graph.node_mask[:, None], predictions, 0)
 
     def _node_inputs(self, graph: Graph) -> e3nn.IrrepsArray:
@@ -111,9 +110,9 @@ class Network(nn.Module):
                 f"the graph carries {graph.scalars.shape[-1]} scalars and {graph.arrows.shape[-2]} vectors per particle, "
                 f"the network expects {config.scalars} and {config.arrows}; build graphs and network from one config."
             )
-        types = jax.nn.one_hot(graph.types, config.n_types, dtype=graph.vectors.dtype)
+        types = jax.nn.one_hot(graph.types, N_TYPES, dtype=graph.vectors.dtype)
         arrows = graph.arrows.reshape(len(types), -1)
-        irreps = e3nn.Irreps(f"{config.n_types + config.scalars}x0e + {config.arrows}x1{'o' if config.parity else 'e'}").remove_zero_multiplicities()
+        irreps = e3nn.Irreps(f"{N_TYPES + config.scalars}x0e + {config.arrows}x1{'o' if config.parity else 'e'}").remove_zero_multiplicities()
         return e3nn.IrrepsArray(irreps, jnp.concatenate([types, graph.scalars, arrows], -1))
 
     def _layer(self, features: e3nn.IrrepsArray, geometry: Geometry, number: int) -> e3nn.IrrepsArray:

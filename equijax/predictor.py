@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from equijax.errors import SnapshotError
 from equijax.graph.graph import Graph, build_graph, displaced
-from equijax.graph.neighbors import NeighborSearch
+from equijax.graph.neighbors import Searches
 from equijax.inputs import InputConfig, Statistics, graph_positions, node_features, restore
 from equijax.network import Network, NetworkConfig
 from equijax.snapshot import Snapshot
@@ -40,7 +40,7 @@ class Predictor:
         self.network, self.inputs, self.statistics, self.dtype = network, inputs, statistics, dtype
         self.variables = {"params": params, "batch_stats": batch_stats}
         self._module = Network(network)
-        self._searches: dict[tuple, NeighborSearch] = {}
+        self._searches = Searches(network.cutoff)
         self._apply = jax.jit(self._outputs)
         self._backward = jax.jit(jax.grad(self._weighted, argnums=(2, 3)))
 
@@ -69,7 +69,7 @@ class Predictor:
         outputs = self._apply(self.variables, self.graph(snapshot))
         return Prediction(restore(snapshot, np.asarray(outputs, np.float64), self.statistics), self.times)
 
-    def gradient(self, snapshot: Snapshot, weights: Float[np.ndarray, "n t"], of: Literal["thermal", "inherent"] | None = None) -> Float[np.ndarray, "n 3"]:
+    def gradient(self, snapshot: Snapshot, weights: Float[np.ndarray, "n t"], of: Literal["thermal", "inherent", "cage"] | None = None) -> Float[np.ndarray, "n 3"]:
         """Return d(sum of weights * propensity) / d(positions), in float64 from derivatives of the network's precision.
 
         What moves, and what is held fixed: the positions asked for move; the other set of positions, the inherent energies (the particle's
@@ -79,7 +79,7 @@ class Predictor:
         Args:
             snapshot: where to differentiate.
             weights: (n, t) of each prediction.
-            of: "thermal" or "inherent".
+            of: "thermal", "inherent" or "cage".
 
         Raises:
             SnapshotError: the weights have another shape, or the model does not read the positions asked for.
@@ -87,14 +87,14 @@ class Predictor:
         weights = np.asarray(weights, np.float64)
         if weights.shape != (len(snapshot), len(self.times)):
             raise SnapshotError(f"{snapshot.name}: weights have shape {weights.shape}; expected {(len(snapshot), len(self.times))}, one for each prediction.")
-        of = of or ("inherent" if self.inputs.positions == "inherent" else "thermal")
-        if of != self.inputs.positions and not self.inputs.displacement:
+        of = of or self.inputs.positions
+        if of != self.inputs.positions and not (self.inputs.displacement and of in ("thermal", "inherent")):
             raise SnapshotError(f"{snapshot.name}: the model reads {self.inputs.positions} positions only; it does not depend on the {of} ones.")
         scaled = weights * np.array(self.statistics.target_scale)[snapshot.types]
         still = jnp.zeros((len(snapshot), 3), self.dtype)
         by_graph, by_arrow = self._backward(self.variables, self.graph(snapshot), still, still, jnp.asarray(scaled, self.dtype))
         total = np.asarray(by_graph, np.float64) if of == self.inputs.positions else np.zeros((len(snapshot), 3))
-        if self.inputs.displacement:
+        if self.inputs.displacement and of != "cage":
             total = total + (1 if of == "inherent" else -1) * np.asarray(by_arrow, np.float64)
         return total
 
@@ -104,10 +104,7 @@ class Predictor:
         Raises:
             SnapshotError: see `predict`.
         """
-        shape = (*snapshot.box.tolist(), len(snapshot))
-        if shape not in self._searches:
-            self._searches[shape] = NeighborSearch(snapshot.box, self.network.cutoff)
-        pairs = self._searches[shape].pairs(graph_positions(snapshot, self.inputs), snapshot.name)
+        pairs = self._searches.pairs(snapshot, graph_positions(snapshot, self.inputs))
         scalars, arrows = node_features(snapshot, self.inputs, self.statistics)
         graph = build_graph(pairs, snapshot.types, self.network.cutoff, scalars=scalars, arrows=arrows, dtype=self.dtype, name=snapshot.name)
         return jax.tree.map(jnp.asarray, graph)
@@ -119,6 +116,7 @@ class Predictor:
         graph = displaced(graph, moved)
         if self.inputs.displacement:
             arrows = graph.arrows + stretched[:, None] / self.statistics.displacement_scale
-            length = jnp.sqrt((arrows[:, 0] ** 2).sum(-1))
+            squared = (arrows[:, 0] ** 2).sum(-1)
+            length = jnp.where(squared > 0, jnp.sqrt(jnp.where(squared > 0, squared, 1.0)), 0.0)
             graph = graph.replace(arrows=arrows, scalars=jnp.asarray(graph.scalars).at[:, -1].set(length))
         return (self._outputs(variables, graph) * weights).sum()

@@ -98,6 +98,14 @@ def test_float32_predictions_are_close_to_float64():
     assert np.abs(single.predict(snapshot).propensity - wanted).max() < 1e-5 * np.abs(wanted).max() * 10
 
 
+def test_gradients_are_finite_where_a_particle_did_not_move_in_the_quench(x64):
+    snapshot = snapshot_with_minimum()
+    inherent = snapshot.inherent_positions.copy()
+    inherent[3] = snapshot.positions[3]
+    gradient = predictor(INPUTS["thermal with displacement"]).gradient(snapshot.replace(inherent_positions=inherent), np.ones((len(snapshot), 2)))
+    assert np.isfinite(gradient).all()
+
+
 def test_misuse_is_explained():
     model = predictor(INPUTS["inherent"], np.float32)
     snapshot = snapshot_with_minimum()

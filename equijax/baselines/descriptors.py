@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from equijax.graph.neighbors import NeighborSearch, Pairs
-from equijax.inputs import InputConfig, graph_positions
+from equijax.graph.neighbors import Pairs, Searches
+from equijax.inputs import InputConfig, displacement, graph_positions
 from equijax.snapshot import N_TYPES, Snapshot
 
 CUTOFF = 2.5
@@ -24,20 +24,20 @@ GENERATIONS = 2
 BLOCK = 65536
 
 
-def descriptors(snapshot: Snapshot, inputs: InputConfig, search: NeighborSearch | None = None) -> Float[np.ndarray, "n d"]:
+def descriptors(snapshot: Snapshot, inputs: InputConfig, searches: Searches | None = None) -> Float[np.ndarray, "n d"]:
     """Return the descriptors of every particle, of the positions and with the energy that `inputs` names (369 with the energy).
 
     Raises:
         SnapshotError: the box is too small for the cutoff of 2.5, or the positions are not there.
     """
-    pairs = (search or NeighborSearch(snapshot.box, CUTOFF)).pairs(graph_positions(snapshot, inputs), snapshot.name)
+    pairs = (searches or Searches(CUTOFF)).pairs(snapshot, graph_positions(snapshot, inputs))
     n = len(snapshot)
     distance = np.linalg.norm(pairs.vectors, axis=1)
     own = [_radial(pairs, distance, snapshot.types, n), _angular(pairs, distance, snapshot.types, n)]
     if inputs.energy and snapshot.inherent_energy is not None:
         own.append(snapshot.inherent_energy[:, None])
     if inputs.displacement and snapshot.inherent_positions is not None:
-        own.append(np.linalg.norm(snapshot.inherent_positions - snapshot.positions, axis=1, keepdims=True))
+        own.append(np.linalg.norm(displacement(snapshot), axis=1, keepdims=True))
     generations = [np.concatenate(own, 1)]
     weight = np.exp(-distance)
     total = np.bincount(pairs.receivers, weight, n) + 1

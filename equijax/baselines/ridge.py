@@ -8,8 +8,8 @@ from tqdm import tqdm
 
 from equijax.baselines.descriptors import CUTOFF, descriptors
 from equijax.errors import ConfigError
-from equijax.graph.neighbors import NeighborSearch
-from equijax.inputs import InputConfig, TargetConfig, propensity
+from equijax.graph.neighbors import Searches
+from equijax.inputs import InputConfig, TargetConfig, propensity, selected_halves
 from equijax.metrics import Scored, pearson
 from equijax.snapshot import N_TYPES, Snapshot
 
@@ -29,7 +29,7 @@ class Ridge:
 
     def __init__(self, inputs: InputConfig, targets: TargetConfig, quiet: bool = False) -> None:
         self.inputs, self.targets, self.quiet = inputs, targets, quiet
-        self._searches: dict[tuple, NeighborSearch] = {}
+        self._searches = Searches(CUTOFF)
         self._known: dict[str, np.ndarray] = {}
 
     def fit(self, train: Sequence[Snapshot], validation: Sequence[Snapshot], times: Float[np.ndarray, "t"]) -> "Ridge":
@@ -71,7 +71,7 @@ class Ridge:
     def score(self, snapshots: Sequence[Snapshot]) -> list[Scored]:
         """Return predictions beside what was measured."""
         return [
-            Scored(snapshot.name, snapshot.types, self.predict(snapshot), propensity(snapshot, self.targets, self.times), snapshot.propensity_halves)
+            Scored(snapshot.name, snapshot.types, self.predict(snapshot), propensity(snapshot, self.targets, self.times), selected_halves(snapshot, self.targets))
             for snapshot in (snapshots[i] for i in range(len(snapshots)))
         ]
 
@@ -86,7 +86,5 @@ class Ridge:
 
     def _descriptors(self, snapshot: Snapshot) -> np.ndarray:
         if snapshot.name not in self._known:
-            shape = (*snapshot.box.tolist(), len(snapshot))
-            search = self._searches.setdefault(shape, NeighborSearch(snapshot.box, CUTOFF))
-            self._known[snapshot.name] = descriptors(snapshot, self.inputs, search)
+            self._known[snapshot.name] = descriptors(snapshot, self.inputs, self._searches)
         return self._known[snapshot.name]

@@ -14,16 +14,17 @@ class Cache:
     """Arrays by kind and content; a damaged entry counts as absent.
 
     Args:
-        folder: where to keep them; None keeps nothing.
+        folder: where to keep them; None keeps them in memory.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
+        self._held: dict[tuple[str, str], Mapping[str, np.ndarray]] = {}
 
     def get(self, kind: str, key: str) -> Mapping[str, np.ndarray] | None:
         """Return the arrays stored under this key, or None."""
         if self.folder is None:
-            return None
+            return self._held.get((kind, key))
         try:
             with open(self._path(kind, key), "rb") as handle, np.load(handle, allow_pickle=False) as archive:
                 return {name: archive[name] for name in archive.files}
@@ -33,6 +34,7 @@ class Cache:
     def put(self, kind: str, key: str, **arrays: np.ndarray) -> None:
         """Store arrays under a key."""
         if self.folder is None:
+            self._held[kind, key] = arrays
             return
         with whole_file(self._path(kind, key)) as temporary, open(temporary, "wb") as handle:
             np.savez(handle, **arrays)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import secrets
 import shutil
@@ -42,6 +43,14 @@ def require_space(path: Path, needed: int) -> None:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write JSON, whole or not at all."""
+    """Write JSON, whole or not at all; what is not a number becomes null, for JSON has no name for it."""
     with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n")
+        temporary.write_text(json.dumps(_plain(content), indent=1, allow_nan=False) + "\n")
+
+
+def _plain(content: object) -> object:
+    if isinstance(content, dict):
+        return {key: _plain(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_plain(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

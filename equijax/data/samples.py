@@ -1,6 +1,7 @@
 """Snapshots made ready for the network: quenched where needed, graph built, targets standardised, all cached."""
 
 import dataclasses
+import functools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -14,13 +15,12 @@ from equijax._types import AnyArray
 from equijax.data.cache import Cache, content_key
 from equijax.data.snapshots import SnapshotSet
 from equijax.graph.graph import Graph, build_graph, slot_capacity
-from equijax.graph.neighbors import NeighborSearch, Pairs
+from equijax.graph.neighbors import KEPT, Pairs, Searches
 from equijax.inputs import InputConfig, Statistics, TargetConfig, graph_positions, node_features, standardise
 from equijax.md.kob_andersen import KOB_ANDERSEN, particle_energies
-from equijax.md.quench import Quencher, QuenchReport
+from equijax.md.quench import MAX_STEPS, TOLERANCE, Quencher, QuenchReport
 from equijax.snapshot import Snapshot
 
-TOLERANCE = 1e-5
 GIBIBYTE = 2**30
 
 
@@ -37,13 +37,22 @@ class Quenches:
 
     Args:
         cache: where finished quenches are kept.
-        notify: called with the snapshot and report of every quench that had to be run.
+        notify: called with the report and the snapshot of every quench that had to be run.
         progress: called with steps and largest force while one runs.
+        tolerance, max_steps: of the quench.
     """
 
-    def __init__(self, cache: Cache, notify: Callable[[Snapshot, QuenchReport], None] | None = None, progress: Callable[[int, float], None] | None = None) -> None:
-        self.cache, self.notify, self.progress = cache, notify, progress
-        self._quenchers: dict[tuple, Quencher] = {}
+    def __init__(
+        self,
+        cache: Cache,
+        notify: Callable[[Snapshot, QuenchReport], None] | None = None,
+        progress: Callable[[int, float], None] | None = None,
+        tolerance: float = TOLERANCE,
+        max_steps: int = MAX_STEPS,
+    ) -> None:
+        self.cache, self.notify, self.tolerance = cache, notify, tolerance
+        self._searches = Searches(KOB_ANDERSEN.cutoff)
+        self._quencher = functools.lru_cache(maxsize=KEPT)(lambda box, _: Quencher(np.array(box), KOB_ANDERSEN, tolerance, max_steps, progress))
 
     def __call__(self, snapshot: Snapshot) -> Snapshot:
         """Return the snapshot with `inherent_positions` and `inherent_energy`; those it has are kept.
@@ -51,17 +60,18 @@ class Quenches:
         Raises:
             ConvergenceError: the quench did not reach its minimum.
         """
-        if snapshot.inherent_positions is not None:
-            if snapshot.inherent_energy is not None:
-                return snapshot
-            return snapshot.replace(inherent_energy=particle_energies(snapshot, snapshot.inherent_positions))
-        key = content_key(snapshot.positions, snapshot.types, snapshot.box, KOB_ANDERSEN, TOLERANCE)
+        if snapshot.inherent_energy is not None and snapshot.inherent_positions is not None:
+            return snapshot
+        given = snapshot.positions if snapshot.inherent_positions is None else snapshot.inherent_positions
+        key = content_key(given, snapshot.inherent_positions is None, snapshot.types, snapshot.box, KOB_ANDERSEN, self.tolerance)
         known = self.cache.get("quench", key)
         if known is not None:
             return snapshot.replace(**known)
-        shape = (*snapshot.box.tolist(), len(snapshot))
-        quencher = self._quenchers.setdefault(shape, Quencher(snapshot.box, tolerance=TOLERANCE, progress=self.progress))
-        quenched, report = quencher(snapshot)
+        if snapshot.inherent_positions is not None:
+            energy = particle_energies(snapshot, snapshot.inherent_positions, self._searches)
+            self.cache.put("quench", key, inherent_energy=energy)
+            return snapshot.replace(inherent_energy=energy)
+        quenched, report = self._quencher(tuple(snapshot.box.tolist()), len(snapshot))(snapshot)
         assert quenched.inherent_positions is not None
         assert quenched.inherent_energy is not None
         self.cache.put("quench", key, inherent_positions=quenched.inherent_positions, inherent_energy=quenched.inherent_energy)
@@ -75,7 +85,7 @@ class PairFinder:
 
     def __init__(self, cutoff: float, cache: Cache) -> None:
         self.cutoff, self.cache = cutoff, cache
-        self._searches: dict[tuple, NeighborSearch] = {}
+        self._searches = Searches(cutoff)
 
     def __call__(self, snapshot: Snapshot, inputs: InputConfig) -> Pairs:
         """Return the pairs of the snapshot's graph positions.
@@ -88,9 +98,7 @@ class PairFinder:
         known = self.cache.get("pairs", key)
         if known is not None:
             return Pairs(**known)
-        shape = (*snapshot.box.tolist(), len(snapshot))
-        search = self._searches.setdefault(shape, NeighborSearch(snapshot.box, self.cutoff))
-        pairs = search.pairs(positions, snapshot.name)
+        pairs = self._searches.pairs(snapshot, positions)
         pairs = Pairs(pairs.senders.astype(np.int32), pairs.receivers.astype(np.int32), pairs.vectors.astype(np.float32))
         self.cache.put("pairs", key, **pairs._asdict())
         return pairs

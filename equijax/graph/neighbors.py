@@ -4,6 +4,7 @@ jax-md's cell list truncates towards zero, so a coordinate outside [0, L) silent
 box without complaint; and its overflow flag means that pairs were dropped. All three are dealt with here, once.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,9 +17,13 @@ from jaxtyping import Float, Int
 from equijax._types import HostBox, HostPositions
 from equijax.errors import SnapshotError
 from equijax.periodic import minimum_image, wrap
+from equijax.snapshot import Snapshot
 
 OVERLAP = 0.1
 """Closer pairs than this (sigma_AA) are a mistake in the file: in a Kob-Andersen liquid none comes below 0.6."""
+
+KEPT = 16
+"""Boxes whose compiled searches are kept; sets with a box of their own for every file would otherwise fill the memory."""
 
 _CELL_MARGIN = 1e-5
 """Relative widening of the search: jax-md assigns cells in float32, exact distances are taken afterwards in float64."""
@@ -122,3 +127,23 @@ class NeighborSearch:
                 f"{name}: particles {first[k]} and {second[k]} are {distance[k]:.3g} apart (below {OVERLAP}): they lie on top of each other; "
                 "check the positions, the units and the box."
             )
+
+
+class Searches:
+    """One `NeighborSearch` for each box and particle number met, the most recent kept.
+
+    Args:
+        cutoff: of all of them.
+    """
+
+    def __init__(self, cutoff: float) -> None:
+        self.cutoff = cutoff
+        self._of = functools.lru_cache(maxsize=KEPT)(lambda box, _: NeighborSearch(np.array(box), cutoff))
+
+    def pairs(self, snapshot: Snapshot, positions: HostPositions) -> Pairs:
+        """Return the pairs of one set of positions in the box of a snapshot.
+
+        Raises:
+            SnapshotError: the box is too small for the cutoff, or particles lie on top of each other.
+        """
+        return self._of(tuple(snapshot.box.tolist()), len(snapshot)).pairs(positions, snapshot.name)

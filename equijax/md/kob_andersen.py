@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from equijax.graph.neighbors import NeighborSearch
+from equijax.graph.neighbors import Searches
 from equijax.snapshot import Snapshot
 
 
@@ -44,7 +44,7 @@ KOB_ANDERSEN = PairPotential()
 def particle_energies(
     snapshot: Snapshot,
     positions: Float[np.ndarray, "n 3"],
-    search: NeighborSearch | None = None,
+    searches: Searches | None = None,
     potential: PairPotential = KOB_ANDERSEN,
 ) -> Float[np.ndarray, "n"]:
     """Return the potential energy of each particle, half of each of its pairs, in float64.
@@ -52,11 +52,10 @@ def particle_energies(
     Args:
         snapshot: gives types and box.
         positions: (n, 3), thermal or inherent.
-        search: to reuse between configurations of one box; made with the potential's cutoff when absent.
+        searches: to reuse between configurations; made with the potential's cutoff when absent.
         potential: of the pairs.
     """
-    search = search or NeighborSearch(snapshot.box, potential.cutoff)
-    pairs = search.pairs(positions, snapshot.name)
+    pairs = (searches or Searches(potential.cutoff)).pairs(snapshot, positions)
     with jax.enable_x64(True):
         squared = jnp.asarray((pairs.vectors**2).sum(1))
         energy = potential.energy(squared, jnp.asarray(snapshot.types[pairs.receivers]), jnp.asarray(snapshot.types[pairs.senders]))

@@ -10,16 +10,18 @@ import numpy as np
 from jax_md import minimize
 
 from equijax._types import HostBox
-from equijax.errors import ConvergenceError
-from equijax.graph.neighbors import NeighborSearch, list_functions
+from equijax.errors import ConvergenceError, SnapshotError
+from equijax.graph.neighbors import Searches, check_cutoff, list_functions
 from equijax.md.kob_andersen import KOB_ANDERSEN, PairPotential, particle_energies
 from equijax.periodic import minimum_image, wrap
 from equijax.snapshot import Snapshot
 
+TOLERANCE = 1e-5
+MAX_STEPS = 50_000
 SKIN = 0.4
 SEGMENT = 50
-MOST_ROOM = 1
-"""A list that overflows with twice the room it began with belongs to particles that have collapsed or flown apart."""
+FIRST_ROOM, MOST_ROOM = 4, 64
+"""Pairs a particle by which a full list is made larger, doubled each time up to the second number."""
 
 RUNAWAY = 1e6
 """A largest force above this (epsilon_AA / sigma_AA) after a whole segment means that the descent has left the liquid."""
@@ -27,7 +29,7 @@ RUNAWAY = 1e6
 
 @dataclasses.dataclass(frozen=True)
 class QuenchReport:
-    """What a quench did: steps, energies per particle, largest force component, mean and largest displacement."""
+    """What a quench did: steps, energies per particle, largest force on a particle, mean and largest displacement."""
 
     steps: int
     thermal_energy: float
@@ -55,13 +57,14 @@ class Quencher:
         self,
         box: HostBox,
         potential: PairPotential = KOB_ANDERSEN,
-        tolerance: float = 1e-5,
-        max_steps: int = 50_000,
+        tolerance: float = TOLERANCE,
+        max_steps: int = MAX_STEPS,
         progress: Callable[[int, float], None] | None = None,
     ) -> None:
         self.box, self.potential, self.tolerance, self.max_steps = np.asarray(box, np.float64), potential, tolerance, max_steps
         self.progress = progress
-        self._search = NeighborSearch(self.box, potential.cutoff)
+        check_cutoff(self.box, potential.cutoff)
+        self._searches = Searches(potential.cutoff)
         skin = min(SKIN, (self.box.min() / 2 - potential.cutoff) * 0.999)
         with jax.enable_x64(True):
             self._lists, displacement, shift = list_functions(self.box, potential.cutoff, skin, half=True)
@@ -96,13 +99,15 @@ class Quencher:
 
         Raises:
             ConvergenceError: the largest force did not fall below the tolerance, or the energy ran away.
-            SnapshotError: particles lie on top of each other.
+            SnapshotError: particles lie on top of each other, or the box is another.
         """
-        thermal = particle_energies(snapshot, snapshot.positions, self._search, self.potential)
+        if not np.array_equal(snapshot.box, self.box):
+            raise SnapshotError(f"{snapshot.name}: has the box {snapshot.box.tolist()}, this quencher was made for {self.box.tolist()}; make one for each box.")
+        thermal = particle_energies(snapshot, snapshot.positions, self._searches, self.potential)
         wrapped = wrap(snapshot.positions, self.box)
         minimum, steps, force = self._descend(wrapped, snapshot)
         displacement = minimum_image(minimum - wrapped, self.box)
-        inherent = particle_energies(snapshot, minimum, self._search, self.potential)
+        inherent = particle_energies(snapshot, minimum, self._searches, self.potential)
         length = np.linalg.norm(displacement, axis=1)
         report = QuenchReport(steps, thermal.mean(), inherent.mean(), force, length.mean(), length.max())
         return snapshot.replace(inherent_positions=snapshot.positions + displacement, inherent_energy=inherent), report
@@ -116,9 +121,13 @@ class Quencher:
             while steps < self.max_steps:
                 new, listed, largest = self._advance(state, neighbors, types)
                 force = float(largest)
-                if listed.did_buffer_overflow and room < MOST_ROOM * neighbors.max_occupancy:
+                if listed.did_buffer_overflow:
                     # Pairs were dropped: the segment is thrown away and run again with more room.
-                    room += neighbors.max_occupancy // 4
+                    room = 2 * room or FIRST_ROOM
+                    if room > MOST_ROOM:
+                        raise ConvergenceError(
+                            f"{snapshot.name}: after {steps} steps particles crowd together beyond any liquid; check the positions, the units and the box."
+                        )
                     neighbors = self._neighbors = self._lists.allocate(state.position, extra_capacity=room)
                     continue
                 if not force < RUNAWAY:
@@ -142,6 +151,6 @@ class Quencher:
         return self._neighbors
 
 
-def quench(snapshot: Snapshot, potential: PairPotential = KOB_ANDERSEN, tolerance: float = 1e-5, max_steps: int = 50_000) -> tuple[Snapshot, QuenchReport]:
+def quench(snapshot: Snapshot, potential: PairPotential = KOB_ANDERSEN, tolerance: float = TOLERANCE, max_steps: int = MAX_STEPS) -> tuple[Snapshot, QuenchReport]:
     """Quench one configuration; see `Quencher` for many of one box."""
     return Quencher(snapshot.box, potential, tolerance, max_steps)(snapshot)

@@ -7,8 +7,6 @@ import e3nn_jax as e3nn
 import jax
 import jax.numpy as jnp
 
-ACTIVATIONS = ("shared_gate", "gate", "none")
-
 
 def gate_irreps(hidden: e3nn.Irreps, activation: str) -> e3nn.Irreps:
     """Return what a layer must produce before the activation: with `gate`, an extra scalar for every channel of l > 0."""

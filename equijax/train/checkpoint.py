@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
-from etils import epath
 
 from equijax.errors import CheckpointError
 
@@ -18,14 +17,17 @@ class Checkpoints:
 
     Args:
         folder: of the run.
+        writable: whether to write checkpoints and clean up unfinished ones; a reader must not touch those of a running training.
         keep: how many to keep.
     """
 
-    def __init__(self, folder: Path, keep: int = 2) -> None:
+    def __init__(self, folder: Path, writable: bool = False, keep: int = 2) -> None:
         self.folder = Path(folder) / "checkpoints"
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True, enable_async_checkpointing=False)
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep, cleanup_tmp_directories=writable, create=writable, read_only=not writable, enable_async_checkpointing=False
+        )
         handlers = {"state": ocp.StandardCheckpointHandler(), "meta": ocp.JsonCheckpointHandler()}
-        self._manager = ocp.CheckpointManager(epath.Path(self.folder.resolve()), options=options, item_handlers=handlers)
+        self._manager = ocp.CheckpointManager(str(self.folder.resolve()), options=options, item_handlers=handlers)
 
     def save(self, step: int, state: Any, meta: dict) -> None:
         """Write a checkpoint, whole or not at all.

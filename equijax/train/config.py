@@ -46,7 +46,7 @@ class TrainConfig:
         data: files, folders or archives.
         validation: configurations to choose the checkpoint by: a fraction below 1, or a number.
         test: configurations kept for `evaluate`, likewise.
-        network: its shape; scalars, arrows and outputs follow from inputs and targets.
+        network: its shape; scalars, arrows, outputs and mean_degree follow from inputs, targets and data.
         inputs, targets: what goes in and what is learned.
         optimizer: of the weights.
         epochs: passes over the training configurations.
@@ -74,6 +74,11 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch, self.patience, self.checkpoint_every) < 1:
             raise ConfigError(f"epochs {self.epochs}, batch {self.batch}, patience {self.patience} and checkpoint_every {self.checkpoint_every} must be 1 or more.")
+        if self.seed < 0:
+            raise ConfigError(f"seed is {self.seed}; expected 0 or more.")
+        for field in ("scalars", "arrows", "outputs", "mean_degree"):
+            if getattr(self.network, field) != getattr(NetworkConfig, field):
+                raise ConfigError(f"network.{field} is {getattr(self.network, field)}; it follows from inputs, targets and data, leave it out.")
         if self.targets.centre == "configuration" and not self.inputs.energy:
             raise ConfigError("targets.centre = configuration needs inputs.energy: a configuration's mean is predicted from its inherent energy.")
 

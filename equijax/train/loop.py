@@ -72,10 +72,11 @@ def train(config: TrainConfig, folder: Path, cache: Cache, resume: bool = False,
     optimizer = make_optimizer(config.optimizer, total)
     state = jax.device_put(initial_state(network, optimizer, source[0].graph, config.seed), replicated(mesh))
     progress = Progress()
-    checkpoints = Checkpoints(folder)
+    checkpoints = Checkpoints(folder, writable=True)
     meta = run_meta(config, prepared)
-    if resume:
+    if resume and checkpoints.latest() is not None:
         stored = checkpoints.meta()
+        _check_data(folder, stored, meta)
         state, progress = checkpoints.restore(state), Progress.from_json(stored["progress"])
     else:
         write_json(folder / "config.json", to_dict(config))
@@ -99,9 +100,19 @@ def run_meta(config: TrainConfig, prepared: Prepared) -> dict:
         "statistics": dataclasses.asdict(prepared.statistics),
         "split": dataclasses.asdict(prepared.split),
         "capacity": dataclasses.asdict(prepared.capacity),
+        "fingerprints": prepared.fingerprints,
         "versions": versions(),
         "machine": machine(),
     }
+
+
+def _check_data(folder: Path, stored: dict, now: dict) -> None:
+    """Another split or other statistics would train on what was kept for the test."""
+    for key in ("split", "statistics", "network", "fingerprints"):
+        if stored.get(key) != json.loads(json.dumps(now[key])):
+            raise CheckpointError(
+                f"{folder}: the data are not those the run began with (their {key} differ{'s' if key[-1] != 's' else ''}); put them back, or start another run."
+            )
 
 
 def _check_folder(config: TrainConfig, folder: Path, resume: bool) -> None:
@@ -112,8 +123,8 @@ def _check_folder(config: TrainConfig, folder: Path, resume: bool) -> None:
         before = json.loads(stored.read_text())
         now = to_dict(config)
         if before != now:
-            changed = next(key for key in now if before.get(key) != now[key])
-            raise CheckpointError(f"{folder}: the run was made with {changed} = {before.get(changed)}, now it is {now[changed]}; resume with the config of the run.")
+            changed = next(key for key in {**now, **before} if before.get(key) != now.get(key))
+            raise CheckpointError(f"{folder}: the run was made with {changed} = {before.get(changed)}, now it is {now.get(changed)}; resume with the config of the run.")
     elif stored.exists():
         raise ConfigError(f"{folder}: already holds a run; resume it with --resume or choose another folder.")
 
@@ -181,6 +192,11 @@ class _Loop:
             return state.replace(best=own_copy(state.average), best_batch_stats=own_copy(state.batch_stats)), Progress(epoch, epoch, -np.inf)
         value = selection_score(self.validate(state.average, state.batch_stats))
         self.log.write(int(state.step), epoch=epoch, validation=value)
+        if not np.isfinite(value):
+            raise TrainingError(
+                f"epoch {epoch}: the validation correlation is {value}: a validation configuration has no A particles, or predictions or propensities that do not vary; "
+                "look at them with equijax data inspect, or choose others with --seed."
+            )
         if value > progress.best_score:
             state = state.replace(best=own_copy(state.average), best_batch_stats=own_copy(state.batch_stats))
             progress = Progress(epoch, epoch, value)

@@ -2,20 +2,24 @@
 
 import dataclasses
 
+import numpy as np
 from tqdm import tqdm
 
-from equijax.data.cache import Cache
+from equijax.data.cache import Cache, content_key
 from equijax.data.samples import Capacity, PairFinder, Quenches, SampleSource
 from equijax.data.snapshots import SnapshotSet
 from equijax.data.splits import Split, split_names
+from equijax.graph.graph import slot_capacity
 from equijax.inputs import Statistics, measure
 from equijax.network import NetworkConfig
+from equijax.periodic import wrap
+from equijax.snapshot import Snapshot
 from equijax.train.config import TrainConfig
 
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """A data set ready to train on: its split, statistics, shapes, and the network that fits them."""
+    """A data set ready to train on: its split, statistics, shapes, the network that fits them, and each configuration's fingerprint."""
 
     snapshots: SnapshotSet
     split: Split
@@ -23,10 +27,17 @@ class Prepared:
     capacity: Capacity
     network: NetworkConfig
     pairs: PairFinder
+    fingerprints: dict[str, str]
 
     def source(self, config: TrainConfig, names: tuple[str, ...]) -> SampleSource:
         """Return the samples with these names."""
         return SampleSource(self.snapshots.chosen(names), self.pairs, config.inputs, config.targets, self.statistics, self.capacity)
+
+
+def fingerprint(snapshot: Snapshot) -> str:
+    """Return what a configuration is known by whatever its file is called: a hash of its wrapped positions to four decimals."""
+    wrapped = np.round(wrap(snapshot.positions, snapshot.box), 4)
+    return content_key(np.where(wrapped >= np.round(snapshot.box, 4), 0.0, wrapped) + 0.0, snapshot.types)
 
 
 def prepare(config: TrainConfig, cache: Cache, quiet: bool = False) -> Prepared:
@@ -47,18 +58,18 @@ def prepare(config: TrainConfig, cache: Cache, quiet: bool = False) -> Prepared:
         snapshots = snapshots.mapped(Quenches(cache, progress=show))
     pairs = PairFinder(config.network.cutoff, cache)
     bar = tqdm(range(len(snapshots)), desc="inherent structures and graphs" if config.inputs.needs_quench else "graphs", unit="configuration", disable=quiet)
-    nodes, slots, edges = 0, 0, 0
+    nodes, slots, prints, degrees = 0, 0, {}, {}
     for i in bar:
         snapshot = snapshots[i]
-        one = Capacity.of([snapshot], pairs, config.inputs)
-        nodes, slots = max(nodes, one.nodes), max(slots, one.slots)
-        edges += len(pairs(snapshot, config.inputs).receivers) / len(snapshot)
+        receivers = pairs(snapshot, config.inputs).receivers
+        nodes, slots = max(nodes, len(snapshot)), max(slots, slot_capacity(int(np.bincount(receivers).max(initial=0))))
+        prints[snapshot.name], degrees[snapshot.name] = fingerprint(snapshot), len(receivers) / len(snapshot)
     statistics = measure(snapshots.chosen(split.train), config.inputs, config.targets)
     network = dataclasses.replace(
         config.network,
         scalars=config.inputs.scalars,
         arrows=config.inputs.arrows,
         outputs=len(statistics.times),
-        mean_degree=round(edges / len(snapshots), 3),
+        mean_degree=round(float(np.mean([degrees[name] for name in split.train])), 3),
     )
-    return Prepared(snapshots, split, statistics, Capacity(nodes, slots), network, pairs)
+    return Prepared(snapshots, split, statistics, Capacity(nodes, slots), network, pairs, prints)

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from equijax.data.samples import SampleSource
-from equijax.inputs import propensity, restore
+from equijax.inputs import propensity, restore, selected_halves
 from equijax.metrics import Scored
 from equijax.network import Network
 from equijax.train.step import predict_batch
@@ -31,9 +31,6 @@ class Scorer:
         for i, snapshot in enumerate(source.snapshots):
             graphs = jax.tree.map(lambda leaf: leaf[None], source[i].graph)
             outputs = np.asarray(self._predict(params, batch_stats, graphs), np.float64)[0, : len(snapshot)]
-            halves = snapshot.propensity_halves
-            if halves is not None and source.targets.times is not None:
-                halves = halves[:, :, list(source.targets.times)]
             measured = propensity(snapshot, source.targets, times)
-            out.append(Scored(snapshot.name, snapshot.types, restore(snapshot, outputs, source.statistics), measured, halves))
+            out.append(Scored(snapshot.name, snapshot.types, restore(snapshot, outputs, source.statistics), measured, selected_halves(snapshot, source.targets)))
         return out

@@ -165,6 +165,20 @@ def test_a_lammps_dump_is_read_through_ase(tmp_path):
     assert second.box.tolist() == [6, 6, 6]
 
 
+def test_species_numbers_count_from_one_also_where_only_one_is_there(tmp_path):
+    path = tmp_path / "a_only.lammpstrj"
+    path.write_text("ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n2\nITEM: BOX BOUNDS pp pp pp\n0 6\n0 6\n0 6\nITEM: ATOMS id type x y z\n1 1 1 1 1\n2 1 3 3 3\n")
+    assert read_snapshot(path).types.tolist() == [0, 0]
+    assert read_snapshot(write(tmp_path / "h.extxyz", EXTXYZ.replace("3\n", "2\n", 1) + "H 1 1 1\nH 3 3 3\n")).types.tolist() == [0, 0]
+
+
+def test_files_of_one_name_in_two_folders_are_two_configurations(tmp_path, liquid):
+    for folder in ("1", "2"):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder / "frame.extxyz", EXTXYZ + "H 1 1 1\nHe 3 3 3\nH 5 5 5\n")
+    assert [snapshot.name for snapshot in read_snapshots(tmp_path)] == ["1/frame/0", "2/frame/0"]
+
+
 def write(path, text):
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return path
@@ -185,6 +199,7 @@ EXTXYZ = '3\nLattice="6 0 0 0 6 0 0 0 6" Properties=species:S:1:pos:R:3 pbc="T T
         (lambda d: write(d / "a.pickle", pickle.dumps({"types": 1, "box": 2})), "lacks positions, time, time_indices"),
         (lambda d: write(d / "T0.44.tar.gz", b"\x1f\x8b\x08 cut off"), "archive is damaged or cut off"),
         (lambda d: write(d / "a.h5", b"not hdf5"), "not a whole HDF5 file"),
+        (lambda d: write(d / "GlassBench.zip", b"PK"), "unpack it first"),
         (lambda d: botan(d, types=None)[0], "keys initial_positions, positions belong to no known format"),
         (lambda d: botan(d, index=11)[0], "time index tc11 is outside 01 to 10"),
         (lambda d: botan(d, positions=np.zeros((32, 3, 3)))[0], r"positions have shape \(32, 3, 3\); expected"),

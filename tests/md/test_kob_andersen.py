@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from equijax.data.formats import read_snapshot
-from equijax.graph.neighbors import NeighborSearch
+from equijax.graph.neighbors import Searches
 from equijax.md.kob_andersen import KOB_ANDERSEN, particle_energies
 from equijax.periodic import minimum_image
 from equijax.snapshot import Snapshot
@@ -55,8 +55,7 @@ def test_forces_equal_lammps(golden, x64):
 
 
 def test_energies_of_real_configurations_equal_lammps(golden, real_files):
-    search = None
+    searches = Searches(KOB_ANDERSEN.cutoff)
     for file, expected in zip(real_files, golden["botan_thermal_energy"], strict=True):
         snapshot = read_snapshot(file)
-        search = search or NeighborSearch(snapshot.box, KOB_ANDERSEN.cutoff)
-        assert particle_energies(snapshot, snapshot.positions, search).mean() == pytest.approx(expected, abs=1e-9)
+        assert particle_energies(snapshot, snapshot.positions, searches).mean() == pytest.approx(expected, abs=1e-9)

@@ -55,6 +55,36 @@ def test_a_quench_that_does_not_converge_says_so():
         quench(toy_snapshot(6), max_steps=50)
 
 
+def test_a_list_that_overflows_is_made_larger_and_the_segment_run_again(monkeypatch):
+    """With room for the first pairs only, the minimum is the one found with plenty of room."""
+    from equijax.md import quench as module
+
+    snapshot = toy_snapshot(6, seed=3, jitter=0.08)
+    expected, _ = quench(snapshot)
+    roomy, allocations = module.list_functions, []
+
+    def cramped(box, cutoff, skin, half):
+        functions, displacement, shift = roomy(box, cutoff, skin, half, capacity=1.0)
+        allocate = functions.allocate
+
+        def counted(*arguments, **options):
+            allocations.append(options.get("extra_capacity", 0))
+            return allocate(*arguments, **options)
+
+        return functions.set(allocate=counted) if hasattr(functions, "set") else type(functions)(counted, functions.update), displacement, shift
+
+    monkeypatch.setattr(module, "list_functions", cramped)
+    squeezed, _ = quench(snapshot)
+    assert allocations[0] == 0
+    assert len(allocations) > 1
+    assert np.abs(squeezed.inherent_energy - expected.inherent_energy).max() < 1e-9
+
+
+def test_a_quencher_serves_one_box():
+    with pytest.raises(SnapshotError, match="this quencher was made for"):
+        Quencher(np.full(3, 6.0))(toy_snapshot(6))
+
+
 def test_a_box_too_small_for_the_potential_is_refused():
     with pytest.raises(SnapshotError, match=r"cutoff 2\.5 is not below half"):
         Quencher(np.full(3, 4.9))

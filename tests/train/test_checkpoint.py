@@ -11,7 +11,7 @@ STATE = {"weights": jnp.arange(6.0).reshape(2, 3), "step": jnp.array(4)}
 
 @pytest.fixture
 def saved(tmp_path):
-    checkpoints = Checkpoints(tmp_path)
+    checkpoints = Checkpoints(tmp_path, writable=True)
     checkpoints.save(4, STATE, {"note": "first"})
     yield checkpoints
     checkpoints.close()
@@ -48,14 +48,18 @@ def test_an_unfinished_checkpoint_is_ignored(tmp_path, saved):
     saved.save(8, STATE, {"note": "second"})
     saved.close()
     (tmp_path / "checkpoints" / "12.orbax-checkpoint-tmp").mkdir()
-    again = Checkpoints(tmp_path)
+    reader = Checkpoints(tmp_path)
+    assert reader.latest() == 8
+    assert (tmp_path / "checkpoints" / "12.orbax-checkpoint-tmp").exists()  # it may be a running training's
+    reader.close()
+    again = Checkpoints(tmp_path, writable=True)
     assert again.latest() == 8
     assert again.meta()["note"] == "second"
     again.close()
 
 
 def test_an_empty_folder_says_so(tmp_path):
-    checkpoints = Checkpoints(tmp_path)
+    checkpoints = Checkpoints(tmp_path, writable=True)
     with pytest.raises(CheckpointError, match="holds no whole checkpoint; train first"):
         checkpoints.meta()
     checkpoints.close()

@@ -29,6 +29,8 @@ def test_every_setting_can_be_changed_in_a_file(tmp_path):
         ("inputs: {positions: molten}", "inputs.positions is 'molten'"),
         ("network: {layers: 0}", "network.layers is 0; expected 1 or more"),
         ("epochs: 0", "must be 1 or more"),
+        ("seed: -1", "seed is -1; expected 0 or more"),
+        ("network: {mean_degree: 12}", "network.mean_degree is 12.0; it follows from"),
         ("targets: {centre: configuration}\ninputs: {energy: false}", "needs inputs.energy"),
         ("[1, 2]", "expected a mapping of settings, found list"),
         ("a: [", "cannot be read as YAML"),

@@ -6,7 +6,9 @@ import jax
 import numpy as np
 import pytest
 
+from equijax.data.convert import write_snapshots
 from equijax.data.pipeline import Batches, stack
+from equijax.data.store import Store
 from equijax.errors import CheckpointError, ConfigError, TrainingError
 from equijax.metrics import pearson
 from equijax.network import Network
@@ -94,9 +96,55 @@ def test_the_predictor_of_a_run_gives_the_numbers_of_its_evaluation(whole, cache
     assert prediction.times.tolist() == [1.0, 10.0]
 
 
-def test_training_data_are_not_evaluated_as_unseen(whole, cache, toy_set):
-    with pytest.raises(ConfigError, match="were used to train"):
+def test_training_data_are_not_evaluated_as_unseen(tmp_path, whole, cache, toy_set):
+    with pytest.raises(ConfigError, match="10 of the configurations were used to train or to choose"):
         evaluate(whole[1], cache, [str(toy_set)])
+    split = json.loads((whole[1] / "run.json").read_text())["split"]
+    with Store(toy_set) as store:
+        by_name = {snapshot.name: snapshot for snapshot in store}
+    # Under another name, in another image of the box, rounded as a text file would.
+    hidden = by_name[split["validation"][0]]
+    write_snapshots(tmp_path / "renamed.extxyz", [hidden.replace(name="new", positions=hidden.positions + 2 * hidden.box)])
+    with pytest.raises(ConfigError, match="1 of the configurations were used"):
+        evaluate(whole[1], cache, [str(tmp_path / "renamed.extxyz")])
+    write_snapshots(tmp_path / "fresh.h5", [by_name[name] for name in split["test"]])
+    assert len(evaluate(whole[1], cache, [str(tmp_path / "fresh.h5")]).scored) == 2
+
+
+def test_a_run_is_not_resumed_on_other_data(tmp_path, config, cache, toy_set):
+    """One file more would shuffle the split, and train on what was kept for the test."""
+    data = tmp_path / "data"
+    with Store(toy_set) as store:
+        snapshots = list(store)
+    for number, snapshot in enumerate(snapshots[:10]):
+        write_snapshots(data / f"{number}.h5", [snapshot])
+    config = changed(config, data=(str(data),), epochs=1)
+    train(config, tmp_path / "run", cache, quiet=True)
+    write_snapshots(data / "more.h5", snapshots[10:])
+    with pytest.raises(CheckpointError, match=r"the data are not those the run began with \(their split"):
+        train(config, tmp_path / "run", cache, resume=True, quiet=True)
+
+
+def test_a_run_that_was_stopped_before_its_first_checkpoint_starts_again(tmp_path, whole, cache, monkeypatch):
+    config, folder = whole
+    from equijax.train import loop
+
+    def dies(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._Loop, "_epoch", dies)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, tmp_path / "run", cache, quiet=True)
+    train(config, tmp_path / "run", cache, resume=True, quiet=True)
+    assert losses(tmp_path / "run") == losses(folder)
+
+
+def test_a_validation_that_cannot_be_scored_stops_the_run(tmp_path, config, cache, toy_set):
+    with Store(toy_set) as store:
+        write_snapshots(tmp_path / "flat.h5", [s.replace(propensity=s.propensity * [1.0, 0.0]) for s in store])
+    with pytest.raises(TrainingError, match="validation correlation is nan"):
+        train(changed(config, data=(str(tmp_path / "flat.h5"),)), tmp_path / "run", cache, quiet=True)
 
 
 def test_one_compilation_an_epoch(config, cache):
@@ -150,9 +198,6 @@ def test_a_step_with_a_loss_that_is_not_finite_keeps_the_state(config, cache):
 
 def test_shuffled_targets_are_not_predicted(tmp_path, config, cache, toy_set):
     """A control: what is learned from targets that belong to other particles stays at zero on unseen configurations."""
-    from equijax.data.convert import write_snapshots
-    from equijax.data.store import Store
-
     rng = np.random.default_rng(0)
     with Store(toy_set) as store:
         write_snapshots(tmp_path / "shuffled.h5", [s.replace(propensity=rng.permuted(s.propensity, axis=0)) for s in store])

@@ -18,6 +18,8 @@ from equijax.snapshot import Snapshot
 
 SUFFIXES = (".npz", ".pickle", ".pkl", ".extxyz", ".xyz", ".dump", ".lammpstrj", ".h5", ".hdf5", ".tar.gz", ".tgz")
 
+_BOTAN_TIME = re.compile(r"_tc\d+\.npz$")
+
 
 def read_snapshots(path: str | Path) -> Iterator[Snapshot]:
     """Yield every configuration of a file, a folder of files, or a GlassBench archive, one at a time.
@@ -45,6 +47,8 @@ def read_snapshots(path: str | Path) -> Iterator[Snapshot]:
             yield from store
     elif path.suffix in {".extxyz", ".xyz", ".dump", ".lammpstrj"}:
         yield from read_atoms(path)
+    elif path.suffix == ".zip":
+        raise DataFormatError(f"{path}: unpack it first, and give what is inside (of GlassBench, a file such as KA_models/T0.44.tar.gz is read as it is).")
     else:
         raise DataFormatError(f"{path}: no reader for this kind of file; expected a folder or one of {', '.join(SUFFIXES)}.")
 
@@ -72,7 +76,7 @@ def _read_folder(folder: Path) -> Iterator[Snapshot]:
         raise DataFormatError(f"{folder}: holds no file that equijax reads ({', '.join(SUFFIXES)}).")
     together: dict[str, list[Path]] = {}
     for file in files:
-        together.setdefault(re.sub(r"_tc\d+\.npz$", "", str(file)), []).append(file)
+        together.setdefault(_BOTAN_TIME.sub("", str(file)), []).append(file)
     for group in together.values():
         if len(group) == 1:
             yield from read_snapshots(group[0])
@@ -100,6 +104,8 @@ def _read_archive(path: Path) -> Iterator[Snapshot]:
         with tarfile.open(path, "r|gz") as archive:
             for member in archive:
                 if member.isfile() and member.name.endswith(".npz") and not Path(member.name).name.startswith("."):
+                    if _BOTAN_TIME.search(member.name):
+                        raise DataFormatError(f"{path}: holds BOTAN files, several a configuration; unpack it and give the folder of one temperature.")
                     handle = archive.extractfile(member)
                     if handle is not None:
                         yield from read_npz(io.BytesIO(handle.read()), f"{path}:{member.name}")

@@ -8,9 +8,10 @@ import ase.io
 import numpy as np
 
 from equijax.data.files import whole_file
-from equijax.errors import DataFormatError
+from equijax.errors import DataFormatError, EquijaxError
 from equijax.snapshot import Snapshot
 
+_DUMPS = {".dump", ".lammpstrj"}
 _PER_PARTICLE = ("inherent_positions", "inherent_energy", "cage_positions", "propensity")
 
 
@@ -21,10 +22,10 @@ def read_atoms(path: Path) -> Iterator[Snapshot]:
         DataFormatError: ASE cannot read it, it has no periodic orthorhombic box, or its types are not two.
     """
     try:
-        frames = ase.io.iread(path, index=":", format="lammps-dump-text" if path.suffix in {".dump", ".lammpstrj"} else "extxyz")
+        frames = ase.io.iread(path, index=":", format="lammps-dump-text" if path.suffix in _DUMPS else "extxyz")
         for number, atoms in enumerate(frames):
             yield _snapshot(atoms, path, number)
-    except DataFormatError:
+    except EquijaxError:
         raise
     except FileNotFoundError:
         raise DataFormatError(f"{path}: there is no such file.") from None
@@ -54,9 +55,9 @@ def _snapshot(atoms: ase.Atoms, path: Path, number: int) -> Snapshot:
         fields.pop("propensity", None)
     return Snapshot(
         positions=atoms.positions,
-        types=_types(atoms, where),
+        types=_types(atoms, where, path.suffix in _DUMPS),
         box=np.diag(cell),
-        name=str(info.get("name", f"{path.stem}/{number}")),
+        name=str(info.get("name", f"{path.absolute().parent.name}/{path.stem}/{number}")),
         temperature=float(info["temperature"]) if "temperature" in info else None,
         trajectories=int(info["trajectories"]) if "trajectories" in info else None,
         times=times,
@@ -64,11 +65,13 @@ def _snapshot(atoms: ase.Atoms, path: Path, number: int) -> Snapshot:
     )
 
 
-def _types(atoms: ase.Atoms, where: str) -> np.ndarray:
-    found = atoms.arrays.get("type", atoms.numbers)
+def _types(atoms: ase.Atoms, where: str, dump: bool) -> np.ndarray:
+    column = atoms.arrays.get("type")
+    found = atoms.numbers if column is None or dump else column
     values = np.unique(found)
-    if np.isin(values, (0, 1)).all():
+    if column is not None and not dump and np.isin(values, (0, 1)).all():
         return found.astype(np.int32)
+    # Species numbers count from one, also where only one species is there; so does a column that holds a two.
     if np.isin(values, (1, 2)).all():
         return found.astype(np.int32) - 1
     raise DataFormatError(f"{where}: particle types {values[:6].tolist()} are not understood; use a column type with 0 = A, 1 = B, or species numbers 1 = A, 2 = B.")

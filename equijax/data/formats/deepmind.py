@@ -35,7 +35,8 @@ def read_deepmind(path: Path) -> Snapshot:
             measured: dict[str, Any] = {"propensity": np.asarray(content["targets"], np.float64)[order].T}
     except (ValueError, IndexError, TypeError) as error:
         raise DataFormatError(f"{path}: times and target positions do not fit together ({error}).") from None
-    metadata = content.get("metadata") or {}
+    metadata = content.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
     temperature = content.get("temperature", metadata.get("temperature"))
     return Snapshot(
         positions=positions,
