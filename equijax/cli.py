@@ -102,7 +102,13 @@ def _override(settings: dict, item: str) -> None:
         raise ConfigError(f"--set {item}: the value cannot be read ({error}).".replace("\n", " ")) from None
 
 
-def evaluate(run: Annotated[Path, tyro.conf.Positional], data: Paths = (), part: Literal["train", "validation", "test"] | None = None, out: Path | None = None) -> None:
+def evaluate(
+    run: Annotated[Path, tyro.conf.Positional],
+    data: Paths = (),
+    part: Literal["train", "validation", "test"] | None = None,
+    out: Path | None = None,
+    ridge: bool = False,
+) -> None:
     """Test a run on configurations it has not seen: a table, results.json and plots.
 
     Args:
@@ -110,21 +116,28 @@ def evaluate(run: Annotated[Path, tyro.conf.Positional], data: Paths = (), part:
         data: files with other configurations; by default the run's own test part, or validation where no test was kept.
         part: of the run's own data.
         out: where results go; RUN/evaluation by default.
+        ridge: fit a ridge regression on hand-written descriptors to the run's training part, and score it beside the network.
     """
+    from equijax.baselines.compare import ridge_rows
     from equijax.train.evaluate import evaluate as score
     from equijax.train.evaluate import write_evaluation
 
     evaluation = score(run, _cache(), [str(path) for path in data], part)
     folder = out or run / "evaluation"
-    plots = write_evaluation(evaluation, folder)
-    Console().print(_results(evaluation.rows, f"{run}: {len(evaluation.scored)} configurations of {evaluation.part}"))
+    baselines = {"ridge": ridge_rows(evaluation, _cache())} if ridge else {}
+    plots = write_evaluation(evaluation, folder, baselines)
+    print(f"{run}: {len(evaluation.scored)} configurations of {evaluation.part}")
+    Console().print(_results(evaluation.rows))
+    for name, rows in baselines.items():
+        print(f"{name}, on the same configurations")
+        Console().print(_results(rows))
     if evaluation.part == "validation":
         print("The run kept no test configurations: these are the ones its checkpoint was chosen by.")
     print(f"{folder / 'results.json'}, {', '.join(plot.name for plot in plots)}")
 
 
-def _results(rows: list, title: str) -> Table:
-    table = Table(title=title)
+def _results(rows: list) -> Table:
+    table = Table()
     for heading in ("type", "time", "r pooled", "ceiling", "r per configuration", "ceiling "):
         table.add_column(heading, justify="right")
     for row in rows:

@@ -4,16 +4,13 @@ import dataclasses
 import html
 from pathlib import Path
 
-import numpy as np
-
-from equijax.baselines.ridge import Ridge
+from equijax.baselines.compare import ridge_rows
 from equijax.data.cache import Cache
 from equijax.data.embedded import embedded_path
 from equijax.data.files import whole_file
-from equijax.metrics import Row, table
+from equijax.metrics import Row
 from equijax.train.evaluate import Evaluation, evaluate, write_evaluation
 from equijax.train.loop import train
-from equijax.train.prepare import prepare
 from equijax.train.presets import preset
 
 
@@ -60,12 +57,7 @@ def quickstart(folder: Path, cache: Cache, epochs: int | None = None, quiet: boo
     run = folder / "run"
     train(config, run, cache, quiet=quiet)
     evaluation = evaluate(run, cache)
-    prepared = prepare(config, cache, quiet=True)
-    chosen = {part: prepared.snapshots.chosen(getattr(prepared.split, part)) for part in ("train", "validation", "test")}
-    ridge = Ridge(config.inputs, config.targets, quiet)
-    times = np.array(prepared.statistics.times)
-    ridge.fit(chosen["train"], chosen["validation"], times)
-    baseline = table(ridge.score(chosen["test"]), prepared.statistics.times)
+    baseline = ridge_rows(evaluation, cache, quiet)
     plots = write_evaluation(evaluation, folder, {"ridge": baseline})
     outcome = Outcome(evaluation, baseline, folder / "index.html")
     _write_page(outcome, plots)
