@@ -32,7 +32,7 @@ def test_radial_descriptors_count_neighbours():
     distance = np.linalg.norm(pairs.vectors, axis=1)
     inside = np.bincount(pairs.receivers, (distance > 0.675) & (distance < 2.325), len(snapshot))
     assert count.mean() == pytest.approx(inside.mean(), rel=0.01)  # each shell stands for half a spacing on both sides
-    assert pearson(count, inside) > 0.95
+    assert pearson(count, inside) > 0.9  # soft shells at the two ends
 
 
 def labelled(seed):
