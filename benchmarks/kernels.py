@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -61,7 +62,7 @@ def main(settings: Settings) -> None:
         network = Network(NetworkConfig(layers=settings.layers, l_max=settings.l_max, channels=settings.channels, kernel=kernel))
         variables = jax.jit(network.init)(jax.random.key(0), graph)
         forward = jax.jit(network.apply)
-        gradient = jax.jit(jax.grad(lambda v, g, network=network: jnp.square(network.apply(v, g)).sum()))
+        gradient = jax.jit(jax.grad(lambda v, g, network=network: jnp.square(cast(jax.Array, network.apply(v, g))).sum()))
         results[kernel] = {}
         for name, function in {"forward": forward, "gradient": gradient}.items():
             first = timed(function, variables, graph)
