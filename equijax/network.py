@@ -45,6 +45,7 @@ class NetworkConfig:
         scalars: extra invariant inputs per particle.
         arrows: extra vector inputs per particle.
         outputs: times predicted.
+        table_knots: knots of the table from which fast kernels read the radial network; 0 evaluates the network at every edge.
         kernel: implementation of the convolution; "auto" takes the fastest.
     """
 
@@ -65,6 +66,7 @@ class NetworkConfig:
     scalars: int = 0
     arrows: int = 0
     outputs: int = 10
+    table_knots: int = 256
     kernel: str = "auto"
 
     def __post_init__(self) -> None:
@@ -126,6 +128,7 @@ class Network(nn.Module):
             config.l_max,
             config.parity,
             config.mean_degree,
+            config.table_knots,
             config.kernel,
             name=f"convolution_{number}",
         )(features, geometry)

@@ -6,7 +6,7 @@ import jax
 
 from equijax.nn.geometry import Geometry
 from equijax.nn.kernels import convolve
-from equijax.nn.radial import RadialBasis
+from equijax.nn.radial import Filters, RadialBasis
 from equijax.nn.triplets import triplets
 
 
@@ -19,6 +19,7 @@ class Convolution(nn.Module):
         cutoff, bessel, radial_hidden, envelope_power: of the radial filters.
         l_max, parity: which triplets exist.
         mean_degree: z, the mean number of neighbours.
+        table_knots: knots of the table that may stand for the radial network; 0 for none.
         kernel: which implementation sums over the neighbours.
     """
 
@@ -29,16 +30,17 @@ class Convolution(nn.Module):
     l_max: int
     parity: bool
     mean_degree: float
+    table_knots: int
     kernel: str
 
     @nn.compact
     def __call__(self, features: e3nn.IrrepsArray, geometry: Geometry) -> e3nn.IrrepsArray:
-        """Return the messages (n, one chunk a triplet) of the features (n, irreps)."""
+        """Return the messages (n, one chunk an output order) of the features (n, irreps)."""
         paths = triplets(features.irreps, self.l_max, self.parity)
         filters = sum(path.channels for path in paths)
-        radial = RadialBasis(self.cutoff, self.bessel, self.radial_hidden, self.envelope_power, name="radial")(geometry.distances)
         dtype = features.array.dtype
+        basis = RadialBasis(self.cutoff, self.bessel, self.radial_hidden, self.envelope_power, name="radial")(dtype)
         kernel = self.param("filters", nn.initializers.lecun_normal(), (self.radial_hidden, filters), dtype)
         bias = self.param("filter_bias", nn.initializers.normal(0.5), (1, filters), dtype)
         weights = jax.numpy.concatenate([kernel, bias]) / self.mean_degree**0.5
-        return convolve(self.kernel, features, geometry, radial, weights, paths)
+        return convolve(self.kernel, features, geometry, Filters(basis, weights, self.cutoff, self.table_knots), paths)

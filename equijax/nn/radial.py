@@ -1,5 +1,6 @@
 """Radial basis: what the learned filters see of a distance."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import cast
 
@@ -17,8 +18,51 @@ def envelope(distance: Float[jax.Array, "*any"], cutoff: float, power: int) -> F
     return jnp.where(x < 1, polynomial(x), 0.0)
 
 
+@dataclasses.dataclass(frozen=True)
+class Filters:
+    """The radial filters of a layer, phi(r) = h(r) R: linear in a basis h that all of them share.
+
+    Attributes:
+        basis: h, from distances (...) to (..., q); smooth, and zero at the cutoff and beyond.
+        weights: (q, filters) R, a column for each triplet and channel in the order of `triplets`.
+        cutoff: in units of sigma_AA.
+        knots: of the table that may stand for the basis; 0 if none may.
+    """
+
+    basis: Callable[[jax.Array], jax.Array]
+    weights: Float[jax.Array, "q filters"]
+    cutoff: float
+    knots: int = 0
+
+    def table(self) -> Float[jax.Array, "knots 3 q"]:
+        """Return values, slopes and curvatures of h at equally spaced distances from 0 to the cutoff."""
+        distances = jnp.linspace(0, self.cutoff, self.knots, dtype=self.weights.dtype)
+        ones = jnp.ones_like(distances)
+
+        def with_slope(r: jax.Array) -> tuple[jax.Array, jax.Array]:
+            return jax.jvp(self.basis, (r,), (ones,))
+
+        (values, slopes), (_, curvatures) = jax.jvp(with_slope, (distances,), (ones,))
+        return jnp.stack([values, slopes, curvatures], axis=1)
+
+
+def interpolate(table: Float[jax.Array, "knots 2 q"], cutoff: float, distances: Float[jax.Array, "*any"]) -> Float[jax.Array, "*any q"]:
+    """Return the cubic Hermite interpolant of a table of values and slopes; beyond the cutoff, its value there.
+
+    With spacing d and u = (r - r_k) / d in [0, 1],
+    h(r) = (1 - 3u^2 + 2u^3) h_k + d (u - 2u^2 + u^3) h'_k + (3u^2 - 2u^3) h_(k+1) + d (u^3 - u^2) h'_(k+1).
+    """
+    spacing = cutoff / (len(table) - 1)
+    x = jnp.clip(distances, 0, cutoff) / spacing
+    knot = jnp.minimum(x.astype(jnp.int32), len(table) - 2)
+    u = x - knot
+    weights = jnp.stack([1 + u * u * (2 * u - 3), spacing * u * (1 + u * (u - 2)), u * u * (3 - 2 * u), spacing * u * u * (u - 1)], -1)
+    rows = jnp.concatenate([table[:-1], table[1:]], axis=1)[knot]
+    return (weights[..., None] * rows).sum(-2)
+
+
 class RadialBasis(nn.Module):
-    """Hidden layer of the radial network, h(r) = [silu(W b(r) + w), 1] u(r), with Bessel functions b and the cutoff envelope u.
+    """Hidden layer of the radial network, h(r) = [silu(b(r) W + w), 1] u(r), with Bessel functions b and the cutoff envelope u.
 
     A filter phi(r) is a linear map of h: the constant entry carries the bias, and the envelope takes every filter smoothly to zero.
 
@@ -35,9 +79,14 @@ class RadialBasis(nn.Module):
     power: int
 
     @nn.compact
-    def __call__(self, distance: Float[jax.Array, "*any"]) -> Float[jax.Array, "*any q"]:
-        """Return h(r), with q = hidden + 1 entries, at every distance."""
-        basis = e3nn.bessel(distance, self.bessel, self.cutoff)
-        hidden = nn.silu(nn.Dense(self.hidden, param_dtype=distance.dtype, name="hidden")(basis))
-        constant = jnp.ones_like(distance)[..., None]
-        return jnp.concatenate([hidden, constant], -1) * envelope(distance, self.cutoff, self.power)[..., None]
+    def __call__(self, dtype: jnp.dtype) -> Callable[[Float[jax.Array, "*any"]], Float[jax.Array, "*any q"]]:
+        """Return the function h, with q = hidden + 1 entries: a pure function, to be differentiated or tabulated."""
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), (self.bessel, self.hidden), dtype)
+        bias = self.param("bias", nn.initializers.zeros, (self.hidden,), dtype)
+
+        def basis(distance: jax.Array) -> jax.Array:
+            hidden = nn.silu(e3nn.bessel(distance, self.bessel, self.cutoff) @ kernel + bias)
+            constant = jnp.ones_like(distance)[..., None]
+            return jnp.concatenate([hidden, constant], -1) * envelope(distance, self.cutoff, self.power)[..., None]
+
+        return basis

@@ -26,7 +26,7 @@ class SelfInteraction(nn.Module):
             ConfigError: an output irrep cannot be reached from the messages; e3nn-jax would drop it silently.
         """
         wanted = e3nn.Irreps(self.irreps)
-        out = Linear(wanted, biases=True, gradient_normalization="element", name="linear")(messages.regroup())
+        out = Linear(wanted, biases=True, gradient_normalization="element", name="linear")(messages)
         if out.irreps != wanted:
             raise ConfigError(f"the self-interaction gives {out.irreps} instead of {wanted} from {messages.irreps}; the layer has no path to the rest.")
         return out

@@ -18,8 +18,13 @@ class Triplet(NamedTuple):
 
     @property
     def coupling(self) -> np.ndarray:
-        """Clebsch-Gordan coefficients (input, filter, output), scaled so that unit-variance components give unit-variance components."""
-        return np.asarray(e3nn.clebsch_gordan(self.input.l, self.filter.l, self.output.l), np.float64) * np.sqrt(self.output.dim)
+        """Clebsch-Gordan coefficients of the path, see `coupling`."""
+        return coupling(self.input.l, self.filter.l, self.output.l)
+
+
+def coupling(inputs: int, filters: int, outputs: int) -> np.ndarray:
+    """Return the Clebsch-Gordan coefficients (input, filter, output), scaled so that unit-variance components give unit-variance components."""
+    return np.asarray(e3nn.clebsch_gordan(inputs, filters, outputs), np.float64) * np.sqrt(2 * outputs + 1)
 
 
 def filter_irreps(l_max: int, parity: bool) -> e3nn.Irreps:

@@ -9,11 +9,13 @@ import pytest
 from equijax.errors import ConfigError
 from equijax.nn.geometry import edge_geometry
 from equijax.nn.kernels import KERNELS, choose, convolve
+from equijax.nn.radial import Filters
 from equijax.nn.triplets import hidden_irreps, triplets
 from equijax.snapshot import Snapshot
 from equijax.testing import relative_difference, toy_snapshot
 from tests.conftest import graph_of
 
+KNOTS = 256
 TOLERANCE = 5e-6  # float32: sums of about forty terms, in another order
 
 
@@ -24,6 +26,11 @@ def ragged() -> Snapshot:
     gas = np.array([[9.0, 9, 9], [10.5, 9, 9], [15, 15, 15]])
     positions = np.concatenate([lattice + 0.05 * rng.standard_normal(lattice.shape), gas])
     return Snapshot(positions, rng.integers(0, 2, len(positions)), 20.0)
+
+
+def smooth(distances):
+    """Five functions of the distance that vanish at 2 with two derivatives."""
+    return jnp.cos(distances[..., None] * jnp.arange(1.0, 6.0)) * jnp.maximum(2 - distances[..., None], 0) ** 3
 
 
 CASES = [(1, 0, False), (4, 1, False), (8, 2, False), (8, 2, True), (16, 2, False), (8, 3, False)]
@@ -43,8 +50,7 @@ def test_values_and_gradients_equal_the_reference(kernel, channels, l_max, parit
 
     def value(kernel, features, weights, vectors):
         geometry = edge_geometry(graph.replace(vectors=vectors), l_max, parity)
-        radial = jnp.cos(geometry.distances[..., None] * jnp.arange(1.0, 6.0)) * jnp.maximum(2 - geometry.distances[..., None], 0) ** 2
-        return convolve(kernel, e3nn.IrrepsArray(inputs, features), geometry, radial, weights, paths).array
+        return convolve(kernel, e3nn.IrrepsArray(inputs, features), geometry, Filters(smooth, weights, 2.0, KNOTS), paths).array
 
     arguments = features, weights, graph.vectors
     out = {name: jax.jit(value, static_argnums=0)(name, *arguments) for name in (kernel, "reference")}
@@ -60,9 +66,8 @@ def test_a_particle_alone_receives_nothing():
     inputs = e3nn.Irreps("2x0e")
     paths = triplets(inputs, 1, False)
     geometry = edge_geometry(graph, 1, False)
-    radial = jnp.ones((*geometry.distances.shape, 1))
     for kernel in KERNELS:
-        out = convolve(kernel, e3nn.IrrepsArray(inputs, jnp.ones((len(snapshot), 2))), geometry, radial, jnp.ones((1, 4)), paths).array
+        out = convolve(kernel, e3nn.IrrepsArray(inputs, jnp.ones((len(snapshot), 2))), geometry, Filters(smooth, jnp.ones((5, 4)), 2.0, KNOTS), paths).array
         assert not out[-1].any()
         assert out[0].any()
 

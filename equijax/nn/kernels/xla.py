@@ -17,18 +17,19 @@ import numpy as np
 
 from equijax.graph.graph import gather
 from equijax.nn.geometry import Geometry
+from equijax.nn.radial import Filters
 from equijax.nn.triplets import Triplet, message_irreps
 
 BLOCK = 32
 
 
-def convolve(features: e3nn.IrrepsArray, geometry: Geometry, radial: jax.Array, weights: jax.Array, paths: tuple[Triplet, ...]) -> e3nn.IrrepsArray:
+def convolve(features: e3nn.IrrepsArray, geometry: Geometry, filters: Filters, paths: tuple[Triplet, ...]) -> e3nn.IrrepsArray:
     """Return sum_j phi(r_ij) [Y(r_ij) x h_j]; arguments as `equijax.nn.kernels.convolve`."""
     n = len(geometry.senders)
     senders = gather(features.array, geometry.senders, geometry.reverse)
     couple = _coupling(features.irreps, geometry.irreps, paths)
     block = min(BLOCK, n)
-    mixers = [_block_diagonal(weights[:, path.start : path.start + path.channels]) for path in paths]
+    mixers = [_block_diagonal(filters.weights[:, path.start : path.start + path.channels]) for path in paths]
 
     @jax.checkpoint
     def one_block(arrays):  # noqa: ANN001, ANN202
@@ -39,8 +40,8 @@ def convolve(features: e3nn.IrrepsArray, geometry: Geometry, radial: jax.Array, 
         mixed = [(part.reshape(block, part.shape[1], -1) @ mixer) for part, mixer in zip(coupled, mixers, strict=True)]
         return jnp.concatenate([jnp.swapaxes(part, 1, 2).reshape(block, -1) for part in mixed], axis=1)
 
-    blocks = jax.lax.map(one_block, tuple(_in_blocks(array, block) for array in (senders, geometry.harmonics, radial)))
-    return e3nn.IrrepsArray(message_irreps(paths), blocks.reshape(-1, blocks.shape[-1])[:n])
+    blocks = jax.lax.map(one_block, tuple(_in_blocks(array, block) for array in (senders, geometry.harmonics, filters.basis(geometry.distances))))
+    return e3nn.IrrepsArray(message_irreps(paths).simplify(), blocks.reshape(-1, blocks.shape[-1])[:n])
 
 
 def _in_blocks(array: jax.Array, block: int) -> jax.Array:

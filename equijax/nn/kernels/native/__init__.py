@@ -1,0 +1,163 @@
+"""The convolution for CPUs in C++: fused, on all threads of XLA's pool, with nothing of the size of all messages in memory.
+
+The filters are read from a table of the radial basis by cubic Hermite interpolation (their slopes from one of slope and curvature), so the radial network is evaluated at its knots only. First derivatives (features,
+weights, distances, harmonics) are native too; second derivatives go through the `xla` kernel on the same table.
+"""
+
+import dataclasses
+import functools
+from typing import Any, NamedTuple
+
+import e3nn_jax as e3nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from equijax.nn.geometry import Geometry
+from equijax.nn.kernels import xla
+from equijax.nn.kernels.native import library
+from equijax.nn.radial import Filters, interpolate
+from equijax.nn.triplets import Triplet, message_irreps
+
+L_MAX = 3
+
+
+def convolve(features: e3nn.IrrepsArray, geometry: Geometry, filters: Filters, paths: tuple[Triplet, ...]) -> e3nn.IrrepsArray:
+    """Return sum_j phi(r_ij) [Y(r_ij) x h_j]; arguments as `equijax.nn.kernels.convolve`."""
+    library.load()
+    shape = _Shape(features.irreps, geometry.irreps, paths, filters.cutoff)
+    slots = jnp.arange(1, geometry.senders.shape[1] + 1, dtype=jnp.int32)
+    edges = _Edges(geometry.senders, geometry.reverse, jnp.where(geometry.edge_mask, slots, 0).max(1))
+    harmonics = jnp.swapaxes(geometry.harmonics, 1, 2)
+    messages = _convolve(shape, features.array, filters.table(), filters.weights, geometry.distances, harmonics, edges)
+    return shape.unpack(messages)
+
+
+class _Edges(NamedTuple):
+    senders: Any
+    reverse: Any
+    degrees: Any
+
+
+class _Shape(NamedTuple):
+    """What is fixed when the program is compiled."""
+
+    inputs: e3nn.Irreps
+    filters: e3nn.Irreps
+    paths: tuple[Triplet, ...]
+    cutoff: float
+
+    def blocks(self) -> list[tuple[e3nn.Irrep, int, int]]:
+        """Messages lie by output: (irrep, width, start), with the component before the (triplet, channel), ready for the product that mixes them."""
+        out, start = [], 0
+        for width, ir in message_irreps(self.paths).simplify():
+            out.append((ir, width, start))
+            start += width * ir.dim
+        return out
+
+    def unpack(self, messages: jax.Array) -> e3nn.IrrepsArray:
+        chunks = [jnp.swapaxes(messages[:, s : s + w * ir.dim].reshape(-1, ir.dim, w), 1, 2) for ir, w, s in self.blocks()]
+        return e3nn.from_chunks([(width, ir) for ir, width, _ in self.blocks()], chunks, (len(messages),))
+
+    def pack(self, messages: e3nn.IrrepsArray) -> jax.Array:
+        return jnp.concatenate([jnp.swapaxes(chunk, 1, 2).reshape(len(chunk), -1) for chunk in messages.chunks if chunk is not None], 1)
+
+    def attributes(self) -> dict[str, Any]:
+        chunks = [(mul, ir.l, rows.start) for (mul, ir), rows in zip(self.inputs, self.inputs.slices(), strict=True)]
+        paths, used = [], dict.fromkeys([ir for ir, _, _ in self.blocks()], 0)
+        places = {ir: (width, start) for ir, width, start in self.blocks()}
+        for path in self.paths:
+            width, start = places[path.output]
+            paths.append((path.chunk, path.filter.l, path.output.l, path.start, start + used[path.output], width))
+            used[path.output] += path.channels
+        return {
+            "chunks": np.array(chunks, np.int64).reshape(-1),
+            "paths": np.array(paths, np.int64).reshape(-1),
+            "l_max": np.int64(max(ir.l for _, ir in self.filters)),
+            "cutoff": np.float32(self.cutoff),
+        }
+
+
+def _call(target: str, results: Any, *arguments: Any, **attributes: Any) -> Any:
+    return jax.ffi.ffi_call(target, results, vmap_method="broadcast_all")(*arguments, **attributes)
+
+
+def _like(array: jax.Array) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(array.shape, array.dtype)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _convolve(shape, features, basis, weights, distances, harmonics, edges):  # noqa: ANN001, ANN202
+    result = jax.ShapeDtypeStruct((len(features), message_irreps(shape.paths).dim), features.dtype)
+    return _call(library.FORWARD, result, features, basis[:, :2] @ weights, distances, harmonics, edges.senders, edges.degrees, **shape.attributes())
+
+
+def _forward(shape, *primals):  # noqa: ANN001, ANN002, ANN202
+    values = jax.tree.map(lambda p: p.value, primals, is_leaf=_is_primal)
+    features, basis, weights, distances, harmonics, _ = jax.tree.map(lambda p: p.perturbed, primals, is_leaf=_is_primal)
+    return _convolve(shape, *values), (values, _Wanted(features, basis or weights, distances or harmonics))
+
+
+def _is_primal(node: Any) -> bool:
+    return isinstance(node, jax.custom_derivatives.CustomVJPPrimal)
+
+
+@jax.tree_util.register_static
+@dataclasses.dataclass(frozen=True)
+class _Wanted:
+    """Which gradients someone asked for: the others are not computed."""
+
+    features: bool
+    table: bool
+    geometry: bool
+
+
+def _backward(shape, residuals, cotangent):  # noqa: ANN001, ANN202
+    values, wanted = residuals
+    if isinstance(cotangent, jax.custom_derivatives.SymbolicZero):
+        cotangent = jnp.zeros(cotangent.shape, cotangent.dtype)
+    *arrays, edges = values
+    return *_gradients(shape, wanted, tuple(arrays), edges, cotangent), None
+
+
+_convolve.defvjp(_forward, _backward, symbolic_zeros=True)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _gradients(shape, wanted, arrays, edges, cotangent):  # noqa: ANN001, ANN202
+    features, basis, weights, distances, harmonics = arrays
+    table, mix = jax.vjp(lambda basis, weights: basis[:, :2] @ weights, basis, weights)
+    arguments = (features, table, distances, harmonics, edges.senders, edges.degrees, cotangent)
+    attributes = shape.attributes()
+    out = [jnp.zeros_like(array) for array in arrays]
+    if wanted.features or wanted.table:
+        results = _like(features), (_like(table) if wanted.table else jax.ShapeDtypeStruct((0,), table.dtype))
+        out[0], table_gradient = _call(library.BACKWARD, results, *arguments, with_table=np.bool_(wanted.table), **attributes)
+        if wanted.table:
+            out[1:3] = mix(table_gradient)
+    if wanted.geometry:
+        out[3:] = _call(library.GEOMETRY, (_like(distances), _like(harmonics)), *arguments, basis[:, 1:] @ weights, **attributes)
+    return tuple(out)
+
+
+def _by_xla(shape, edges, features, basis, weights, distances, harmonics):  # noqa: ANN001, ANN202
+    geometry = Geometry(distances, jnp.swapaxes(harmonics, 1, 2), edges.senders, edges.reverse, jnp.ones(distances.shape, bool), shape.filters)
+    filters = Filters(lambda r: interpolate(basis[:, :2], shape.cutoff, r), weights, shape.cutoff)
+    return shape.pack(xla.convolve(e3nn.IrrepsArray(shape.inputs, features), geometry, filters, shape.paths))
+
+
+def _gradients_by_xla(shape, edges, arrays, cotangent):  # noqa: ANN001, ANN202
+    return jax.vjp(functools.partial(_by_xla, shape, edges), *arrays)[1](cotangent)
+
+
+def _gradients_forward(shape, wanted, arrays, edges, cotangent):  # noqa: ANN001, ANN202
+    return _gradients(shape, wanted, arrays, edges, cotangent), (arrays, edges, cotangent)
+
+
+def _gradients_backward(shape, wanted, residuals, cotangents):  # noqa: ANN001, ANN202
+    arrays, edges, cotangent = residuals
+    arrays_out, cotangent_out = jax.vjp(functools.partial(_gradients_by_xla, shape, edges), arrays, cotangent)[1](cotangents)
+    return arrays_out, None, cotangent_out
+
+
+_gradients.defvjp(_gradients_forward, _gradients_backward)
