@@ -47,31 +47,29 @@ class _Shape(NamedTuple):
     paths: tuple[Triplet, ...]
     cutoff: float
 
-    def blocks(self) -> list[tuple[e3nn.Irrep, int, int]]:
-        """Messages lie by output: (irrep, width, start), with the component before the (triplet, channel), ready for the product that mixes them."""
-        out, start = [], 0
-        for width, ir in message_irreps(self.paths).simplify():
-            out.append((ir, width, start))
-            start += width * ir.dim
-        return out
+    def blocks(self) -> list[tuple[int, e3nn.Irrep]]:
+        """Messages lie by output, (n, 2l + 1, width) with the components before the (triplet, channel)s: ready for the product that mixes them."""
+        return [(width, ir) for width, ir in message_irreps(self.paths).simplify()]
 
-    def unpack(self, messages: jax.Array) -> e3nn.IrrepsArray:
-        chunks = [jnp.swapaxes(messages[:, s : s + w * ir.dim].reshape(-1, ir.dim, w), 1, 2) for ir, w, s in self.blocks()]
-        return e3nn.from_chunks([(width, ir) for ir, width, _ in self.blocks()], chunks, (len(messages),))
+    def results(self, features: jax.Array) -> list[jax.ShapeDtypeStruct]:
+        return [jax.ShapeDtypeStruct((len(features), ir.dim, width), features.dtype) for width, ir in self.blocks()]
 
-    def pack(self, messages: e3nn.IrrepsArray) -> jax.Array:
-        return jnp.concatenate([jnp.swapaxes(chunk, 1, 2).reshape(len(chunk), -1) for chunk in messages.chunks if chunk is not None], 1)
+    def unpack(self, messages: list[jax.Array]) -> e3nn.IrrepsArray:
+        return e3nn.from_chunks(self.blocks(), [jnp.swapaxes(block, 1, 2) for block in messages], (len(messages[0]),))
+
+    def pack(self, messages: e3nn.IrrepsArray) -> list[jax.Array]:
+        return [jnp.swapaxes(chunk, 1, 2) for chunk in messages.chunks if chunk is not None]
 
     def attributes(self) -> dict[str, Any]:
         chunks = [(mul, ir.l, rows.start) for (mul, ir), rows in zip(self.inputs, self.inputs.slices(), strict=True)]
-        paths, used = [], dict.fromkeys([ir for ir, _, _ in self.blocks()], 0)
-        places = {ir: (width, start) for ir, width, start in self.blocks()}
+        outputs = [ir for _, ir in self.blocks()]
+        paths, used = [], dict.fromkeys(outputs, 0)
         for path in self.paths:
-            width, start = places[path.output]
-            paths.append((path.chunk, path.filter.l, path.output.l, path.start, start + used[path.output], width))
+            paths.append((path.chunk, path.filter.l, path.output.l, path.start, outputs.index(path.output), used[path.output]))
             used[path.output] += path.channels
         return {
             "chunks": np.array(chunks, np.int64).reshape(-1),
+            "blocks": np.array([(ir.l, width) for width, ir in self.blocks()], np.int64).reshape(-1),
             "paths": np.array(paths, np.int64).reshape(-1),
             "l_max": np.int64(max(ir.l for _, ir in self.filters)),
             "cutoff": np.float32(self.cutoff),
@@ -88,8 +86,7 @@ def _like(array: jax.Array) -> jax.ShapeDtypeStruct:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _convolve(shape, features, basis, weights, distances, harmonics, edges):  # noqa: ANN001, ANN202
-    result = jax.ShapeDtypeStruct((len(features), message_irreps(shape.paths).dim), features.dtype)
-    return _call(library.FORWARD, result, features, basis[:, :2] @ weights, distances, harmonics, edges.senders, edges.degrees, **shape.attributes())
+    return _call(library.FORWARD, shape.results(features), features, basis[:, :2] @ weights, distances, harmonics, edges.senders, edges.degrees, **shape.attributes())
 
 
 def _forward(shape, *primals):  # noqa: ANN001, ANN002, ANN202
@@ -114,8 +111,7 @@ class _Wanted:
 
 def _backward(shape, residuals, cotangent):  # noqa: ANN001, ANN202
     values, wanted = residuals
-    if isinstance(cotangent, jax.custom_derivatives.SymbolicZero):
-        cotangent = jnp.zeros(cotangent.shape, cotangent.dtype)
+    cotangent = [jnp.zeros(c.shape, c.dtype) if isinstance(c, jax.custom_derivatives.SymbolicZero) else c for c in cotangent]
     *arrays, edges = values
     return *_gradients(shape, wanted, tuple(arrays), edges, cotangent), None
 
@@ -127,16 +123,16 @@ _convolve.defvjp(_forward, _backward, symbolic_zeros=True)
 def _gradients(shape, wanted, arrays, edges, cotangent):  # noqa: ANN001, ANN202
     features, basis, weights, distances, harmonics = arrays
     table, mix = jax.vjp(lambda basis, weights: basis[:, :2] @ weights, basis, weights)
-    arguments = (features, table, distances, harmonics, edges.senders, edges.degrees, cotangent)
+    arguments = (features, table, distances, harmonics, edges.senders, edges.degrees)
     attributes = shape.attributes()
     out = [jnp.zeros_like(array) for array in arrays]
     if wanted.features or wanted.table:
         results = _like(features), (_like(table) if wanted.table else jax.ShapeDtypeStruct((0,), table.dtype))
-        out[0], table_gradient = _call(library.BACKWARD, results, *arguments, with_table=np.bool_(wanted.table), **attributes)
+        out[0], table_gradient = _call(library.BACKWARD, results, *arguments, *cotangent, with_table=np.bool_(wanted.table), **attributes)
         if wanted.table:
             out[1:3] = mix(table_gradient)
     if wanted.geometry:
-        out[3:] = _call(library.GEOMETRY, (_like(distances), _like(harmonics)), *arguments, basis[:, 1:] @ weights, **attributes)
+        out[3:] = _call(library.GEOMETRY, (_like(distances), _like(harmonics)), *arguments, basis[:, 1:] @ weights, *cotangent, **attributes)
     return tuple(out)
 
 

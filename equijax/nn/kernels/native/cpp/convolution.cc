@@ -118,10 +118,10 @@ struct Workspace {
     }
   }
 
-  int64_t groups(const Block& b) const { return (used + (1 << b.level) - 1) >> b.level; }
+  int64_t groups(const Group& b) const { return (used + (1 << b.level) - 1) >> b.level; }
 
-  // Filters (slots, columns) of a block, from a packed table.
-  void interpolate(const Block& b, const float* from, float* out) const {
+  // Filters (slots, columns) of a group, from a packed table.
+  void interpolate(const Group& b, const float* from, float* out) const {
     // Local copies: the compiler may not assume that a store leaves the members alone.
     const int64_t next = plan.columns, columns = b.columns, count = used;
     const float *table = from + b.column, *w = weights;
@@ -136,7 +136,7 @@ struct Workspace {
   }
 
   // The transpose of `interpolate`: adds the filters' cotangents to `into`, a packed table.
-  void scatter(const Block& b, const float* cotangent, float* into) const {
+  void scatter(const Group& b, const float* cotangent, float* into) const {
     const int64_t next = plan.columns, columns = b.columns, count = used;
     const float* w = weights;
     const int64_t* starts = knots;
@@ -155,7 +155,7 @@ struct Workspace {
   }
 
   // Features (2 order + 1, kRow) of the senders of all slots.
-  void gather(const Block& b, const float* packed) const {
+  void gather(const Group& b, const float* packed) const {
     const int64_t count = groups(b), edges = used, self = node, width = plan.features;
     const int32_t* senders = p.senders + node * p.slots + first;
     const float* from = packed + b.feature;
@@ -175,7 +175,7 @@ struct Workspace {
   }
 
   // Each of `count` rows of W / G channels at `from`, repeated for the G edges, to `to`.
-  void spread(const Block& b, const float* from, int count, float* to) const {
+  void spread(const Group& b, const float* from, int count, float* to) const {
     unroll<kLevels>([&](auto level) {
       if (b.level == level)
         for (int m = 0; m < count; ++m) store(to + m * W, interleave<(1 << level)>(from + m * b.width, 0));
@@ -183,7 +183,7 @@ struct Workspace {
   }
 
   // Adds the sums (2 order + 1, W) in `line` to a row of features.
-  void add_to_features(const Block& b, float* row) const {
+  void add_to_features(const Group& b, float* row) const {
     const int size = 2 * b.order + 1;
     float* out = row + p.chunks[b.chunk].start + b.first * size;
     for (int m = 0; m < size; ++m) {
@@ -196,7 +196,7 @@ struct Workspace {
   }
 
   // Adds the sums (1 + harmonics, kRow) in `gradient` to distances (slots) and harmonics (rows of slots).
-  void add_to_edges(const Block& b, float* dr, float* dy) const {
+  void add_to_edges(const Group& b, float* dr, float* dy) const {
     unroll<kLevels>([&](auto level) {
       if (b.level != level) return;
       constexpr int G = 1 << level;
@@ -211,8 +211,8 @@ struct Workspace {
     });
   }
 
-  // The slots as path number `position` of a block sees them. A product with a scalar leaves the harmonics as they are: T is Y.
-  Slots slots(const Block& b, const PathKernels& kernels, int filter, int64_t position, bool coupled = true) const {
+  // The slots as path number `position` of a group sees them. A product with a scalar leaves the harmonics as they are: T is Y.
+  Slots slots(const Group& b, const PathKernels& kernels, int filter, int64_t position, bool coupled = true) const {
     const float* own = y + filter * filter * kTile;
     if (coupled && b.order > 0) kernels.couple(own, t, used);
     return {groups(b), own, b.order > 0 ? t : own, phi + position * b.width, b.columns};
@@ -246,24 +246,27 @@ void pack(const Problem& p, const Plan& plan, float* features, float* table, con
   pack_tables(p, plan, p.table, table, runner);
 }
 
-void forward(const Problem& p, float* messages, const Runner& runner) {
+void forward(const Problem& p, float* const* messages, const Runner& runner) {
   const Plan plan(p);
   const Buffer features(p.nodes * plan.features), table(2 * p.knots * plan.columns);
   pack(p, plan, features.data(), table.data(), runner);
   for_ranges(runner, p.nodes, kNodesPerTask, [&](int64_t first, int64_t last) {
     Workspace w(p, plan);
     for (int64_t node = first; node < last; ++node) {
-      std::memset(messages + node * p.messages, 0, 4 * p.messages);
+      for (size_t k = 0; k < p.blocks.size(); ++k) {
+        const int64_t size = (2 * p.blocks[k].order + 1) * p.blocks[k].width;
+        std::memset(messages[k] + node * size, 0, 4 * size);
+      }
       for_tiles(w, node, false, [&] {
-        for (const Block& b : plan.blocks) {
+        for (const Group& b : plan.groups) {
           w.gather(b, features.data());
           w.interpolate(b, table.data(), w.phi);
           for (size_t k = 0; k < b.paths.size(); ++k) {
             const Path& path = p.paths[b.paths[k]];
             const PathKernels& kernels = kernels_of(p, path);
             kernels.forward[b.level](w.slots(b, kernels, path.filter, k), w.h, w.line);
-            float* out = messages + node * p.messages + path.row + b.first;
-            for (int o = 0; o < 2 * path.output + 1; ++o, out += path.stride)
+            float* out = Plan::message(p, messages, path, node, b.first);
+            for (int o = 0; o < 2 * path.output + 1; ++o, out += p.blocks[path.block].width)
               for (int c = 0; c < b.channels; ++c) out[c] += w.line[o * b.width + c];
           }
         }
@@ -275,12 +278,12 @@ void forward(const Problem& p, float* messages, const Runner& runner) {
 // The table's cotangent is summed in parts, each over its own nodes; how many parts there are depends on the nodes alone.
 int64_t parts_of(int64_t nodes) { return nodes < 2048 ? std::max<int64_t>(nodes / 128, 1) : std::clamp<int64_t>(nodes / 256, 16, 64); }
 
-void backward(const Problem& p, const float* cotangent, float* gradient, float* table_gradient, const Runner& runner) {
+void backward(const Problem& p, const float* const* cotangent, float* gradient, float* table_gradient, const Runner& runner) {
   const Plan plan(p);
   const Buffer features(p.nodes * plan.features), table(2 * p.knots * plan.columns), packed(p.nodes * plan.messages);
   pack(p, plan, features.data(), table.data(), runner);
   for_ranges(runner, p.nodes, 512, [&](int64_t first, int64_t last) {
-    for (int64_t n = first; n < last; ++n) plan.pack_messages(p, cotangent + n * p.messages, packed.data() + n * plan.messages);
+    for (int64_t n = first; n < last; ++n) plan.pack_messages(p, cotangent, n, packed.data() + n * plan.messages);
   });
   const int64_t parts = parts_of(p.nodes), length = table_gradient ? (p.nodes + parts - 1) / parts : kNodesPerTask;
   const int64_t size = 2 * p.knots * plan.columns;
@@ -293,7 +296,7 @@ void backward(const Problem& p, const float* cotangent, float* gradient, float* 
       std::memset(gradient + node * p.features, 0, 4 * p.features);
       for_tiles(w, node, true, [&] {
         for (int64_t k = 0; k < kTile; ++k) w.rows[k] = packed.data() + (k < w.used ? p.senders[node * p.slots + w.first + k] : node) * plan.messages;
-        for (const Block& b : plan.blocks) {
+        for (const Group& b : plan.groups) {
           w.interpolate(b, table.data(), w.phi);
           w.spread(b, features.data() + node * plan.features + b.feature, 2 * b.order + 1, w.h);
           std::memset(w.line, 0, 4 * (2 * b.order + 1) * W);
@@ -322,7 +325,7 @@ void backward(const Problem& p, const float* cotangent, float* gradient, float* 
   });
 }
 
-void geometry(const Problem& p, const float* slope_table, const float* cotangent, float* distances, float* harmonics, const Runner& runner) {
+void geometry(const Problem& p, const float* slope_table, const float* const* cotangent, float* distances, float* harmonics, const Runner& runner) {
   const Plan plan(p);
   const Buffer features(p.nodes * plan.features), table(2 * p.knots * plan.columns), slopes(2 * p.knots * plan.columns);
   pack(p, plan, features.data(), table.data(), runner);
@@ -331,13 +334,13 @@ void geometry(const Problem& p, const float* slope_table, const float* cotangent
     Workspace w(p, plan);
     std::vector<float> row(plan.messages);
     for (int64_t node = first; node < last; ++node) {
-      plan.pack_messages(p, cotangent + node * p.messages, row.data());
+      plan.pack_messages(p, cotangent, node, row.data());
       float* dr = distances + node * p.slots;
       float* dy = harmonics + node * plan.harmonics * p.slots;
       std::memset(dr, 0, 4 * p.slots);
       std::memset(dy, 0, 4 * plan.harmonics * p.slots);
       for_tiles(w, node, false, [&] {
-        for (const Block& b : plan.blocks) {
+        for (const Group& b : plan.groups) {
           w.gather(b, features.data());
           w.interpolate(b, table.data(), w.phi);
           w.interpolate(b, slopes.data(), w.other);

@@ -16,19 +16,28 @@ struct Chunk {
   int64_t start;
 };
 
-// One triplet; its filters are the columns column .. column + channels of the table, its message (o, channel) lies at row + o stride + channel.
+// The messages of all triplets with one output order: an array (nodes, 2 order + 1, width), width counting (triplet, channel).
+struct Block {
+  int order;
+  int64_t width;
+};
+
+// One triplet; its filters are the columns column .. of the table, its messages the channels first .. of their block.
 struct Path {
   int chunk, filter, output;
-  int64_t column, row, stride;
+  int64_t column;
+  int block;
+  int64_t first;
 };
 
 struct Problem {
   int64_t nodes, slots;         // rows and slots of the neighbour list
-  int64_t features, messages;   // floats a node
+  int64_t features;             // floats a node
   int64_t knots, columns;       // of the table (knots, 2, columns)
   int l_max;
   float cutoff;
   std::vector<Chunk> chunks;
+  std::vector<Block> blocks;
   std::vector<Path> paths;
   const float* distances;       // (nodes, slots)
   const float* harmonics;       // (nodes, (l_max + 1)^2, slots), zero in empty slots
@@ -53,12 +62,12 @@ struct Runner {
 struct Kernels {
   const char* name;
   int lanes;
-  // messages (nodes, messages)
-  void (*forward)(const Problem&, float* messages, const Runner&);
-  // from the cotangent of the messages: that of the features (nodes, features), and of the table (knots, 2, columns) unless it is null
-  void (*backward)(const Problem&, const float* cotangent, float* features, float* table, const Runner&);
+  // the messages of each block
+  void (*forward)(const Problem&, float* const* messages, const Runner&);
+  // from the cotangents of the messages: that of the features (nodes, features), and of the table (knots, 2, columns) unless it is null
+  void (*backward)(const Problem&, const float* const* cotangent, float* features, float* table, const Runner&);
   // and those of distances (nodes, slots) and harmonics (nodes, (l_max + 1)^2, slots), with a table (knots, 2, columns) of slope and curvature
-  void (*geometry)(const Problem&, const float* slopes, const float* cotangent, float* distances, float* harmonics, const Runner&);
+  void (*geometry)(const Problem&, const float* slopes, const float* const* cotangent, float* distances, float* harmonics, const Runner&);
 };
 
 namespace baseline { extern const Kernels kernels; }
