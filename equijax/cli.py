@@ -251,12 +251,11 @@ def data_fetch(name: Annotated[str, tyro.conf.Positional], out: Path = Path("dat
 
 
 def info() -> None:
-    """Print versions, devices and precision, for a bug report."""
+    """Print versions, devices and precision, and which convolution kernel is used and why, for a bug report."""
     from equijax.nn.kernels import choose
     from equijax.versions import machine, versions
 
-    chosen = choose("auto")
-    print(json.dumps({"versions": versions(), "machine": machine(), "convolution": chosen}, indent=1))
+    print(json.dumps({"versions": versions(), "machine": machine(), "convolution": choose("auto")._asdict()}, indent=1))
 
 
 COMMANDS = {

@@ -1,5 +1,6 @@
 """Fixtures that many tests share."""
 
+import shutil
 from pathlib import Path
 
 import jax
@@ -11,6 +12,7 @@ from equijax.data.embedded import embedded_path
 from equijax.data.store import Store
 from equijax.graph.graph import Graph, build_graph
 from equijax.graph.neighbors import NeighborSearch
+from equijax.nn.kernels.native import library
 from equijax.snapshot import Snapshot
 from equijax.testing import toy_snapshot
 
@@ -54,3 +56,11 @@ def real_files() -> list[Path]:
 def graph_of(snapshot: Snapshot, cutoff: float = 2.0, dtype: type = np.float32, **features) -> Graph:
     pairs = NeighborSearch(snapshot.box, cutoff).pairs(snapshot.positions)
     return jax.tree.map(jnp.asarray, build_graph(pairs, snapshot.types, cutoff, dtype=dtype, **features))
+
+
+def needs(kernel: str) -> None:
+    """Skip where a kernel cannot be: the native one on a machine without a compiler, and only there."""
+    obstacle = library.why_not() if kernel == "native" else None
+    if obstacle is not None:
+        assert shutil.which("c++") is None, obstacle
+        pytest.skip(obstacle)

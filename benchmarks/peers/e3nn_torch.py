@@ -75,9 +75,7 @@ class Network(torch.nn.Module):
         again = o3.Irreps([(channels + 2, (0, 1))]) + hidden[1:]
         self.l_max, self.channels = l_max, channels
         self.layers = torch.nn.ModuleList([Layer(o3.Irreps("2x0e") if k == 0 else again, channels, l_max) for k in range(layers)])
-        self.decoder = torch.nn.Sequential(
-            torch.nn.Linear(channels, 32), torch.nn.SiLU(), torch.nn.Linear(32, 32), torch.nn.SiLU(), torch.nn.Linear(32, TIMES)
-        )
+        self.decoder = torch.nn.Sequential(torch.nn.Linear(channels, 32), torch.nn.SiLU(), torch.nn.Linear(32, 32), torch.nn.SiLU(), torch.nn.Linear(32, TIMES))
 
     def forward(self, vectors: torch.Tensor, senders: torch.Tensor, receivers: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
         r = vectors.norm(dim=1)

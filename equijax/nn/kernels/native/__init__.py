@@ -1,7 +1,8 @@
 """The convolution for CPUs in C++: fused, on all threads of XLA's pool, with nothing of the size of all messages in memory.
 
-The filters are read from a table of the radial basis by cubic Hermite interpolation (their slopes from one of slope and curvature), so the radial network is evaluated at its knots only. First derivatives (features,
-weights, distances, harmonics) are native too; second derivatives go through the `xla` kernel on the same table.
+The filters are read from a table of the radial basis by cubic Hermite interpolation (their slopes from one of slope and curvature), so the
+radial network is evaluated at its knots only. First derivatives (features, weights, distances, harmonics) are native too; second derivatives
+go through the `xla` kernel on the same table.
 """
 
 import dataclasses

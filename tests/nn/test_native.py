@@ -1,0 +1,175 @@
+"""The native kernel: what the comparison with the reference in test_kernels.py does not show."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import e3nn_jax as e3nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from equijax.errors import ConfigError
+from equijax.network import Network, NetworkConfig
+from equijax.nn.geometry import edge_geometry
+from equijax.nn.kernels import choose, convolve, native
+from equijax.nn.kernels.native import generate, library
+from equijax.nn.radial import Filters, RadialBasis, interpolate
+from equijax.nn.triplets import hidden_irreps, triplets
+from equijax.testing import relative_difference, toy_snapshot
+from tests.conftest import graph_of, needs
+
+SOURCE = Path(native.__file__).parent / "cpp"
+
+
+@pytest.fixture(autouse=True)
+def _built():
+    needs("native")
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return graph_of(toy_snapshot(6, density=1.2))
+
+
+def network(kernel: str, **changes) -> Network:
+    return Network(NetworkConfig(**({"layers": 3, "l_max": 2, "channels": 8, "outputs": 2, "kernel": kernel} | changes)))
+
+
+def squares(model, variables, graph, vectors):
+    return jnp.square(model.apply(variables, graph.replace(vectors=vectors))).sum()
+
+
+def test_the_table_of_coefficients_is_what_the_generator_writes():
+    assert generate.HEADER.read_text() == generate.header()
+
+
+@pytest.mark.parametrize("changes", [{}, {"parity": True}, {"l_max": 3, "channels": 4, "activation": "gate"}])
+def test_a_network_predicts_the_same_whichever_kernel_serves_it(graph, changes):
+    variables = network("xla", **changes).init(jax.random.key(0), graph)
+    values = {kernel: jax.jit(network(kernel, **changes).apply)(variables, graph) for kernel in ("native", "xla", "reference")}
+    assert relative_difference(values["native"], values["reference"]) < 5e-6  # float32, sums of forty terms through three layers
+    assert relative_difference(values["xla"], values["reference"]) < 5e-6
+
+
+def test_second_derivatives_go_through_xla(graph):
+    """The gradient of the squared gradient with respect to positions, as a loss on forces would need it."""
+    variables = network("xla", layers=2).init(jax.random.key(0), graph)
+
+    def roughness(kernel, variables):
+        return jnp.square(jax.grad(lambda v: squares(network(kernel, layers=2), variables, graph, v))(graph.vectors)).sum()
+
+    ours, expected = (jax.jit(jax.grad(lambda v, k=kernel: roughness(k, v)))(variables)["params"] for kernel in ("native", "xla"))
+    for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(expected), strict=True):
+        assert relative_difference(one, other) < 1e-3  # slopes of an interpolated table, in place of the network's own
+
+
+def test_a_batch_gives_what_its_members_give(graph):
+    model = network("native")
+    other = graph_of(toy_snapshot(6, density=1.2, seed=1), nodes=len(graph.types), slots=graph.senders.shape[1])
+    batch = jax.tree.map(lambda *leaves: jnp.stack(leaves), graph, other)
+    variables = model.init(jax.random.key(0), graph)
+    np.testing.assert_array_equal(jax.jit(jax.vmap(model.apply, (None, 0)))(variables, batch), [jax.jit(model.apply)(variables, g) for g in (graph, other)])
+    both = jax.jit(jax.grad(lambda v: jax.vmap(lambda g: squares(model, v, g, g.vectors))(batch).sum()))(variables)
+    single = [jax.jit(jax.grad(lambda v, g=g: squares(model, v, g, g.vectors)))(variables) for g in (graph, other)]
+    for together, *apart in zip(*(jax.tree.leaves(tree) for tree in (both, *single)), strict=True):
+        assert relative_difference(together, sum(apart)) < 1e-5  # weight gradients add up 3500 edges in another order
+
+
+PRINT_HASH = """
+import hashlib, os, sys
+os.sched_setaffinity(0, set(list(os.sched_getaffinity(0))[: int(sys.argv[1])]))
+from tests.nn.test_native import digest
+print(digest())
+"""
+
+
+def digest() -> str:
+    """Return a hash of every bit of values and gradients of the convolution."""
+    graph = graph_of(toy_snapshot(8, density=1.2))
+    inputs = e3nn.concatenate([e3nn.zeros(hidden_irreps(8, 2, False)), e3nn.zeros("2x0e")]).regroup().irreps
+    paths = triplets(inputs, 2, False)
+    geometry = edge_geometry(graph, 2, False)
+    keys = jax.random.split(jax.random.key(0), 2)
+    features = jax.random.normal(keys[0], (len(graph.types), inputs.dim))
+    weights = jax.random.normal(keys[1], (2, sum(path.channels for path in paths)))
+
+    def value(features, weights, distances, harmonics):
+        filters = Filters(lambda r: jnp.stack([jnp.exp(-r), jnp.sin(r)], -1), weights, 2.0, 256)
+        moved = geometry.replace(distances=distances, harmonics=harmonics)
+        return jnp.sin(convolve("native", e3nn.IrrepsArray(inputs, features), moved, filters, paths).array).sum()
+
+    out = jax.jit(jax.value_and_grad(value, argnums=(0, 1, 2, 3)))(features, weights, geometry.distances, geometry.harmonics)
+    return hashlib.sha256(b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(out))).hexdigest()
+
+
+def test_results_do_not_depend_on_the_number_of_threads():
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("this process may use one core only")
+    run = [sys.executable, "-c", PRINT_HASH]
+    root = Path(__file__).parents[2]
+    hashes = {
+        subprocess.run([*run, str(threads)], cwd=root, env=os.environ | {"PYTHONPATH": str(root)}, capture_output=True, text=True, check=True).stdout
+        for threads in (1, 2, 2)
+    }
+    assert len(hashes) == 1
+
+
+@pytest.mark.parametrize("sharpness", [1.0, 4.0])
+def test_the_radial_table_is_as_exact_as_float32(sharpness):
+    """Also for weights four times larger than at the start: training sharpens the filters (benchmarks/radial_table.py measures trained ones)."""
+    layer = RadialBasis(2.0, 10, 16, 6)
+    variables = jax.tree.map(lambda leaf: sharpness * leaf, layer.init(jax.random.key(0), jnp.float32))
+    basis = layer.apply(variables, jnp.float32)
+    filters = Filters(basis, jnp.ones((17, 1)), 2.0, 256)
+    distances = jnp.asarray(np.random.default_rng(0).uniform(0.3, 2.2, 5000), jnp.float32)
+    table = filters.table()
+    assert np.isfinite(table).all()
+    assert relative_difference(interpolate(table[:, :2], 2.0, distances), basis(distances)) < 5e-6
+    slopes = jax.jvp(basis, (distances,), (jnp.ones_like(distances),))[1]
+    assert relative_difference(interpolate(table[:, 1:], 2.0, distances), slopes) < 1e-5
+
+
+def test_bad_indices_are_refused(graph):
+    broken = graph.replace(senders=graph.senders.at[3, 0].set(10**6))
+    model = network("native")
+    variables = model.init(jax.random.key(0), graph)
+    with pytest.raises(Exception, match="node 3 has a sender 1000000 that does not exist"):
+        jax.block_until_ready(jax.jit(model.apply)(variables, broken))
+
+
+def test_what_it_cannot_do_is_said():
+    assert choose("auto", 2, 256).kernel == "native"
+    for arguments, reason in {(4, 256): "l_max is 4", (2, 0): "radial table is turned off"}.items():
+        assert choose("auto", *arguments).kernel == "xla"
+        assert reason in choose("auto", *arguments).reason
+        with pytest.raises(ConfigError, match=reason):
+            choose("native", *arguments)
+    assert choose("auto", 2, 256, jnp.float64).kernel == "xla"
+
+
+def test_without_a_library_xla_is_used_and_the_reason_given(monkeypatch):
+    monkeypatch.setattr(library, "why_not", lambda: "the native kernel was not built: no C++ compiler was found when equijax was installed.")
+    assert choose("auto", 2, 256).kernel == "xla"
+    assert "no C++ compiler" in choose("auto", 2, 256).reason
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
+def test_no_sanitizer_complains(tmp_path):
+    """Addresses and undefined behaviour, for every instruction set of this machine, and the gradients as transposes of the forward pass."""
+    flags = ["-std=c++17", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", f"-I{SOURCE}"]
+    sets = {"baseline": (4, []), "avx2": (8, ["-march=x86-64-v3"]), "avx512": (16, ["-march=x86-64-v4"])}
+    objects = []
+    for name, (lanes, more) in sets.items():
+        objects.append(str(tmp_path / f"{name}.o"))
+        command = ["g++", *flags, *more, f"-DEQUIJAX_TARGET={name}", f"-DEQUIJAX_LANES={lanes}", "-c", str(SOURCE / "convolution.cc"), "-o", objects[-1]]
+        subprocess.run(command, check=True)
+    driver = tmp_path / "driver"
+    subprocess.run(["g++", *flags, str(Path(__file__).with_name("native_driver.cc")), *objects, "-o", str(driver)], check=True)
+    result = subprocess.run([driver], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
