@@ -1,6 +1,9 @@
 """Fixtures that many tests share."""
 
+import functools
 import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 
 import jax
@@ -59,8 +62,23 @@ def graph_of(snapshot: Snapshot, cutoff: float = 2.0, dtype: type = np.float32, 
 
 
 def needs(kernel: str) -> None:
-    """Skip where a kernel cannot be: the native one on a machine without a compiler, and only there."""
-    obstacle = library.why_not() if kernel == "native" else None
-    if obstacle is not None:
-        assert shutil.which("c++") is None, obstacle
-        pytest.skip(obstacle)
+    """Skip where a kernel cannot be: those in C++ on a machine without a compiler, and only there. On a CPU, CUDA is emulated."""
+    if kernel not in ("native", "cuda"):
+        return
+    if shutil.which("c++") is None:
+        pytest.skip("needs a C++ compiler")
+    assert library.why_not() is None, library.why_not()
+    if kernel == "cuda" and jax.default_backend() == "cpu":
+        _emulate_cuda()
+
+
+@functools.cache
+def _emulate_cuda() -> None:
+    """Compile the GPU kernels for a CPU and register them in the place of the real ones."""
+    source, include = Path(library.__file__).parent, Path(jax.ffi.include_dir())
+    paths = [f"-I{source / 'cpp'}", f"-I{source / 'cuda'}", f"-I{Path(__file__).parent / 'nn'}", "-isystem", str(include)]
+    with tempfile.TemporaryDirectory() as folder:
+        built = Path(folder) / "emulated.so"
+        command = ["c++", "-x", "c++", "-std=c++17", "-O1", "-shared", "-fPIC", "-DEQUIJAX_TARGET=cuda", *paths, str(source / "cuda" / "library.cu"), "-o", str(built)]
+        subprocess.run(command, check=True)
+        library.register(built, "cuda", "cpu")

@@ -79,7 +79,7 @@ class RadialBasis(nn.Module):
     power: int
 
     @nn.compact
-    def __call__(self, dtype: jnp.dtype) -> Callable[[Float[jax.Array, "*any"]], Float[jax.Array, "*any q"]]:
+    def __call__(self, dtype: jax.typing.DTypeLike) -> Callable[[Float[jax.Array, "*any"]], Float[jax.Array, "*any q"]]:
         """Return the function h, with q = hidden + 1 entries: a pure function, to be differentiated or tabulated."""
         kernel = self.param("kernel", nn.initializers.lecun_normal(), (self.bessel, self.hidden), dtype)
         bias = self.param("bias", nn.initializers.zeros, (self.hidden,), dtype)

@@ -1,5 +1,6 @@
 """The sum over neighbours, by interchangeable kernels; `reference` is the definition, the others must equal it."""
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -14,7 +15,8 @@ from equijax.nn.kernels.native import library
 from equijax.nn.radial import Filters
 from equijax.nn.triplets import Triplet
 
-KERNELS: dict[str, Callable[..., e3nn.IrrepsArray]] = {"reference": reference.convolve, "xla": xla.convolve, "native": native.convolve}
+KERNELS: dict[str, Callable[..., e3nn.IrrepsArray]] = {"reference": reference.convolve, "xla": xla.convolve, "native": native.convolve, "cuda": functools.partial(native.convolve, device="cuda")}
+_DEVICES = {"native": "cpu", "cuda": "gpu"}
 
 
 class Choice(NamedTuple):
@@ -38,26 +40,28 @@ def choose(kernel: str, l_max: int = 0, knots: int = 1, dtype: object = jnp.floa
     """
     if kernel not in ("auto", *KERNELS):
         raise ConfigError(f"kernel is {kernel!r}; expected auto, {', '.join(KERNELS)}.")
-    if kernel not in ("auto", "native"):
+    if kernel in _DEVICES:
+        obstacle = _obstacle(kernel, l_max, knots, dtype)
+        if obstacle is not None:
+            raise ConfigError(f"kernel {kernel} cannot be used: {obstacle} Use kernel auto or xla.")
+    if kernel != "auto":
         return Choice(kernel, "named in the config")
-    obstacle = _native_obstacle(l_max, knots, dtype)
+    obstacle = _obstacle("native", l_max, knots, dtype)
     if obstacle is None:
         return Choice("native", f"fused C++ with {library.instruction_set()} instructions, the fastest on a CPU")
-    if kernel == "native":
-        raise ConfigError(f"kernel native cannot be used: {obstacle} Use kernel auto or xla.")
     return Choice("xla", obstacle)
 
 
-def _native_obstacle(l_max: int, knots: int, dtype: object) -> str | None:
-    if jax.default_backend() != "cpu":
-        return f"computations run on {jax.default_backend()}, the native kernel on CPUs."
+def _obstacle(kernel: str, l_max: int, knots: int, dtype: object) -> str | None:
+    if jax.default_backend() != _DEVICES[kernel]:
+        return f"computations run on {jax.default_backend()}, the {kernel} kernel on {_DEVICES[kernel]}."
     if dtype != jnp.float32:
-        return f"features are {jnp.dtype(dtype).name}, the native kernel computes in float32."
+        return f"features are {jnp.dtype(dtype).name}, the {kernel} kernel computes in float32."
     if l_max > native.L_MAX:
-        return f"l_max is {l_max}, the native kernel goes to {native.L_MAX}."
+        return f"l_max is {l_max}, the {kernel} kernel goes to {native.L_MAX}."
     if knots == 0:
-        return "the radial table is turned off (table_knots is 0), and the native kernel reads its filters from it."
-    return library.why_not()
+        return f"the radial table is turned off (table_knots is 0), and the {kernel} kernel reads its filters from it."
+    return library.why_not("cpu" if kernel == "native" else "cuda")
 
 
 def convolve(kernel: str, features: e3nn.IrrepsArray, geometry: Geometry, filters: Filters, paths: tuple[Triplet, ...]) -> e3nn.IrrepsArray:

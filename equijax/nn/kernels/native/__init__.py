@@ -1,4 +1,7 @@
-"""The convolution for CPUs in C++: fused, on all threads of XLA's pool, with nothing of the size of all messages in memory.
+"""The convolution in C++ and CUDA: fused, with nothing of the size of all messages in memory; on CPUs on all threads of XLA's pool.
+
+The CUDA kernels (kernel "cuda") are the same sums for NVIDIA GPUs. They compile and, run on a CPU by an emulator of warps, pass the same tests;
+on a GPU they have not run yet: their speed there is unmeasured, and "auto" does not choose them.
 
 The filters are read from a table of the radial basis by cubic Hermite interpolation (their slopes from one of slope and curvature), so the
 radial network is evaluated at its knots only. First derivatives (features, weights, distances, harmonics) are native too; second derivatives
@@ -16,28 +19,22 @@ import numpy as np
 
 from equijax.nn.geometry import Geometry
 from equijax.nn.kernels import xla
-from equijax.nn.kernels.native import library
+from equijax.nn.kernels.native import calls
+from equijax.nn.kernels.native.calls import Edges
 from equijax.nn.radial import Filters, interpolate
 from equijax.nn.triplets import Triplet, message_irreps
 
 L_MAX = 3
 
 
-def convolve(features: e3nn.IrrepsArray, geometry: Geometry, filters: Filters, paths: tuple[Triplet, ...]) -> e3nn.IrrepsArray:
-    """Return sum_j phi(r_ij) [Y(r_ij) x h_j]; arguments as `equijax.nn.kernels.convolve`."""
-    library.load()
-    shape = _Shape(features.irreps, geometry.irreps, paths, filters.cutoff)
+def convolve(features: e3nn.IrrepsArray, geometry: Geometry, filters: Filters, paths: tuple[Triplet, ...], device: str = "cpu") -> e3nn.IrrepsArray:
+    """Return sum_j phi(r_ij) [Y(r_ij) x h_j]; arguments as `equijax.nn.kernels.convolve`, and the device, "cpu" or "cuda"."""
+    shape = _Shape(features.irreps, geometry.irreps, paths, filters.cutoff, device)
     slots = jnp.arange(1, geometry.senders.shape[1] + 1, dtype=jnp.int32)
-    edges = _Edges(geometry.senders, geometry.reverse, jnp.where(geometry.edge_mask, slots, 0).max(1))
+    edges = Edges(geometry.senders, geometry.reverse, jnp.where(geometry.edge_mask, slots, 0).max(1))
     harmonics = jnp.swapaxes(geometry.harmonics, 1, 2)
     messages = _convolve(shape, features.array, filters.table(), filters.weights, geometry.distances, harmonics, edges)
     return shape.unpack(messages)
-
-
-class _Edges(NamedTuple):
-    senders: Any
-    reverse: Any
-    degrees: Any
 
 
 class _Shape(NamedTuple):
@@ -47,6 +44,7 @@ class _Shape(NamedTuple):
     filters: e3nn.Irreps
     paths: tuple[Triplet, ...]
     cutoff: float
+    device: str
 
     def blocks(self) -> list[tuple[int, e3nn.Irrep]]:
         """Messages lie by output, (n, 2l + 1, width) with the components before the (triplet, channel)s: ready for the product that mixes them."""
@@ -77,17 +75,10 @@ class _Shape(NamedTuple):
         }
 
 
-def _call(target: str, results: Any, *arguments: Any, **attributes: Any) -> Any:
-    return jax.ffi.ffi_call(target, results, vmap_method="broadcast_all")(*arguments, **attributes)
-
-
-def _like(array: jax.Array) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(array.shape, array.dtype)
-
-
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _convolve(shape, features, basis, weights, distances, harmonics, edges):  # noqa: ANN001, ANN202
-    return _call(library.FORWARD, shape.results(features), features, basis[:, :2] @ weights, distances, harmonics, edges.senders, edges.degrees, **shape.attributes())
+    problem = calls.Problem(shape.device, features, basis[:, :2] @ weights, distances, harmonics, edges, shape.attributes())
+    return calls.forward(problem, shape.results(features))
 
 
 def _forward(shape, *primals):  # noqa: ANN001, ANN002, ANN202
@@ -124,16 +115,14 @@ _convolve.defvjp(_forward, _backward, symbolic_zeros=True)
 def _gradients(shape, wanted, arrays, edges, cotangent):  # noqa: ANN001, ANN202
     features, basis, weights, distances, harmonics = arrays
     table, mix = jax.vjp(lambda basis, weights: basis[:, :2] @ weights, basis, weights)
-    arguments = (features, table, distances, harmonics, edges.senders, edges.degrees)
-    attributes = shape.attributes()
+    problem = calls.Problem(shape.device, features, table, distances, harmonics, edges, shape.attributes())
     out = [jnp.zeros_like(array) for array in arrays]
     if wanted.features or wanted.table:
-        results = _like(features), (_like(table) if wanted.table else jax.ShapeDtypeStruct((0,), table.dtype))
-        out[0], table_gradient = _call(library.BACKWARD, results, *arguments, *cotangent, with_table=np.bool_(wanted.table), **attributes)
+        out[0], table_gradient = calls.backward(problem, cotangent, wanted.table)
         if wanted.table:
             out[1:3] = mix(table_gradient)
     if wanted.geometry:
-        out[3:] = _call(library.GEOMETRY, (_like(distances), _like(harmonics)), *arguments, basis[:, 1:] @ weights, *cotangent, **attributes)
+        out[3:] = calls.geometry(problem, basis[:, 1:] @ weights, cotangent)
     return tuple(out)
 
 

@@ -1,39 +1,10 @@
 // The inner loops, one set for every triplet (input order, filter order) -> output order, unrolled from the table of coefficients.
 #pragma once
 
-#include "coupling.h"
+#include "terms.h"
 #include "vector.h"
 
 namespace equijax::EQUIJAX_TARGET {
-
-// Adjacent terms with the same (i, o): T[i, o] = sum_f C[i, f, o] Y_f, which all channels of an edge share.
-struct Pair {
-  int i, o, first, last;
-};
-
-template <int I, int F, int O>
-struct Triplet {
-  static constexpr auto& terms = Coupling<I, F, O>::terms;
-  static constexpr int count = sizeof(terms) / sizeof(Term);
-  static constexpr bool starts(int k) { return k == 0 || terms[k].i != terms[k - 1].i || terms[k].o != terms[k - 1].o; }
-  static constexpr int pairs = [] {
-    int n = 0;
-    for (int k = 0; k < count; ++k) n += starts(k);
-    return n;
-  }();
-  struct List {
-    Pair at[pairs];
-  };
-  static constexpr List list = [] {
-    List out{};
-    int n = -1;
-    for (int k = 0; k < count; ++k) {
-      if (starts(k)) out.at[++n] = {terms[k].i, terms[k].o, k, k};
-      out.at[n].last = k + 1;
-    }
-    return out;
-  }();
-};
 
 // Slots of a node are worked on in tiles of this many, so that every row of scratch has a constant length.
 constexpr int64_t kTile = 64;
@@ -49,7 +20,7 @@ __attribute__((flatten)) void couple(const float* y, float* t, int64_t used) {
       constexpr Pair pair = P::list.at[n];
       Vec sum{};
       unroll<pair.last - pair.first>([&](auto m) {
-        constexpr Term term = P::terms[pair.first + m];
+        constexpr Term term = P::term(pair.first + m);
         sum += term.c * load(y + term.f * kTile + k);
       });
       store(t + n * kTile + k, sum);
@@ -126,14 +97,14 @@ __attribute__((flatten)) void geometry_path(const Slots s, const float* slope, c
   using P = Triplet<I, F, O>;
   Vec coupled[2 * I + 1][2 * F + 1] = {};  // sum_o C[i, f, o] d[o]: the same for all edges
   unroll<P::count>([&](auto k) {
-    constexpr Term term = P::terms[k];
+    constexpr Term term = P::term(k);
     coupled[term.i][term.f] += term.c * load(d + term.o * W);
   });
   constexpr auto present = [] {
     struct {
       bool at[2 * I + 1][2 * F + 1];
     } out{};
-    for (const Term& term : P::terms) out.at[term.i][term.f] = true;
+    for (int k = 0; k < P::count; ++k) out.at[P::term(k).i][P::term(k).f] = true;
     return out;
   }();
   for (int64_t g = 0; g < s.groups; ++g) {

@@ -35,17 +35,6 @@ inline void store(float* p, V v) {
   std::memcpy(p, &v, sizeof(v));
 }
 
-template <int... K, class Body>
-constexpr inline __attribute__((always_inline)) void unroll_sequence(std::integer_sequence<int, K...>, Body&& body) {
-  (body(std::integral_constant<int, K>{}), ...);
-}
-
-// Calls body(integral_constant 0 .. N - 1).
-template <int N, class Body>
-constexpr inline __attribute__((always_inline)) void unroll(Body&& body) {
-  unroll_sequence(std::make_integer_sequence<int, N>{}, body);
-}
-
 // (a0, b0, a1, b1, ...)
 template <int N, int... K>
 inline VecN<2 * N> interleave(VecN<N> a, VecN<N> b, std::integer_sequence<int, K...>) {
