@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from equijax._types import NodeMask
 from equijax.errors import ConfigError
 from equijax.graph.graph import Graph
 from equijax.nn.activation import activate, gate_irreps
@@ -77,10 +78,53 @@ class NetworkConfig:
             raise ConfigError(f"network.cutoff is {self.cutoff} and mean_degree {self.mean_degree}; both must be positive.")
 
 
+class Layer(nn.Module):
+    """Convolution, self-interaction and activation: from features (n, irreps) to (n, hidden irreps)."""
+
+    config: NetworkConfig
+
+    @nn.compact
+    def __call__(self, features: e3nn.IrrepsArray, geometry: Geometry) -> e3nn.IrrepsArray:
+        """Return the new features."""
+        config = self.config
+        hidden = hidden_irreps(config.channels, config.l_max, config.parity)
+        messages = Convolution(
+            config.cutoff,
+            config.bessel,
+            config.radial_hidden,
+            config.envelope_power,
+            config.l_max,
+            config.parity,
+            config.mean_degree,
+            config.table_knots,
+            config.kernel,
+            name="convolution",
+        )(features, geometry)
+        mixed = SelfInteraction(gate_irreps(hidden, config.activation), name="self_interaction")(messages)
+        return activate(mixed, hidden, config.activation)
+
+
+class LaterLayer(nn.Module):
+    """A layer after the first: batch norm before it, the particles' inputs beside the features, a residual around it."""
+
+    config: NetworkConfig
+    axis_name: str | None
+    train: bool
+
+    @nn.compact
+    def __call__(self, features: e3nn.IrrepsArray, surroundings: tuple[e3nn.IrrepsArray, Geometry, NodeMask]) -> tuple[e3nn.IrrepsArray, None]:
+        """Return the new features (and nothing to stack, as `nn.scan` wants it)."""
+        again, geometry, mask = surroundings
+        normed = BatchNorm(self.axis_name, name="norm")(features, mask, self.train) if self.config.batch_norm else features
+        new = Layer(self.config, name="layer")(e3nn.concatenate([normed, again]).regroup(), geometry)
+        return features + new if self.config.residual else new, None
+
+
 class Network(nn.Module):
     """Maps the graph of one configuration to the (standardised) propensity of each particle at each time.
 
-    Map it over a batch with `jax.vmap(..., axis_name=...)` and give the axis name here, so that batch norm sees the whole batch.
+    Map it over a batch with `jax.vmap(..., axis_name=...)` and give the axis name here, so that batch norm sees the whole batch. The layers
+    after the first are one layer, compiled once and scanned: their weights are stacked along a leading axis (layers - 1).
     """
 
     config: NetworkConfig
@@ -94,11 +138,11 @@ class Network(nn.Module):
         inputs = self._node_inputs(graph)
         types = inputs.filter(keep=_SCALARS)[..., :N_TYPES]
         again = inputs if config.inputs_everywhere else types
-        features = self._layer(inputs, geometry, 0)
-        for number in range(1, config.layers):
-            normed = BatchNorm(self.axis_name, name=f"norm_{number}")(features, graph.node_mask, train) if config.batch_norm else features
-            new = self._layer(e3nn.concatenate([normed, again]).regroup(), geometry, number)
-            features = features + new if config.residual else new
+        features = Layer(config, name="first")(inputs, geometry)
+        if config.layers > 1:
+            stacked = {"params": 0, "batch_stats": 0}
+            later = nn.scan(LaterLayer, variable_axes=stacked, split_rngs={"params": True}, in_axes=nn.broadcast, length=config.layers - 1)
+            features, _ = later(config, self.axis_name, train, name="later")(features, (again, geometry, jnp.asarray(graph.node_mask)))
         invariants = features.filter(keep=_SCALARS).array
         if config.inputs_everywhere:
             invariants = jnp.concatenate([invariants, _invariants(inputs)], -1)
@@ -116,24 +160,6 @@ class Network(nn.Module):
         arrows = graph.arrows.reshape(len(types), -1)
         irreps = e3nn.Irreps(f"{N_TYPES + config.scalars}x0e + {config.arrows}x1{'o' if config.parity else 'e'}").remove_zero_multiplicities()
         return e3nn.IrrepsArray(irreps, jnp.concatenate([types, graph.scalars, arrows], -1))
-
-    def _layer(self, features: e3nn.IrrepsArray, geometry: Geometry, number: int) -> e3nn.IrrepsArray:
-        config = self.config
-        hidden = hidden_irreps(config.channels, config.l_max, config.parity)
-        messages = Convolution(
-            config.cutoff,
-            config.bessel,
-            config.radial_hidden,
-            config.envelope_power,
-            config.l_max,
-            config.parity,
-            config.mean_degree,
-            config.table_knots,
-            config.kernel,
-            name=f"convolution_{number}",
-        )(features, geometry)
-        mixed = SelfInteraction(gate_irreps(hidden, config.activation), name=f"self_interaction_{number}")(messages)
-        return activate(mixed, hidden, config.activation)
 
 
 def _invariants(inputs: e3nn.IrrepsArray) -> Float[jax.Array, "n c"]:

@@ -89,8 +89,8 @@ def build_graph(
     edge_mask = np.zeros((nodes, slots), bool)
     edge_mask[at] = True
     reverse = np.arange(nodes * slots, dtype=np.int32).reshape(nodes, slots)
-    key = pairs.receivers.astype(np.int64) * n + pairs.senders
-    mirrored = np.searchsorted(key, pairs.senders.astype(np.int64) * n + pairs.receivers)
+    # Pairs are sorted by (receiver, sender): sorted by (sender, receiver), the edge at place e is the mirror of edge e.
+    mirrored = np.argsort(pairs.senders.astype(np.int64) * n + pairs.receivers)
     reverse[at] = pairs.receivers[mirrored] * slots + slot[mirrored]
     return Graph(
         vectors=vectors,

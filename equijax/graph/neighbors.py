@@ -5,7 +5,7 @@ box without complaint; and its overflow flag means that pairs were dropped. All 
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 
 from equijax._types import HostBox, HostPositions
 from equijax.errors import SnapshotError
+from equijax.graph.blocks import Blocks
 from equijax.periodic import minimum_image, wrap
 from equijax.snapshot import Snapshot
 
@@ -24,6 +25,9 @@ OVERLAP = 0.1
 
 KEPT = 16
 """Boxes whose compiled searches are kept; sets with a box of their own for every file would otherwise fill the memory."""
+
+BLOCK = 32768
+"""Particles that are searched at once."""
 
 _CELL_MARGIN = 1e-5
 """Relative widening of the search: jax-md assigns cells in float32, exact distances are taken afterwards in float64."""
@@ -66,8 +70,37 @@ def list_functions(box: HostBox, cutoff: float, skin: float, half: bool, capacit
     return functions, displacement, shift
 
 
+class _Lists:
+    """Candidate pairs (i < j) by jax-md, with one compilation for all configurations of one box and particle number."""
+
+    def __init__(self, box: HostBox, cutoff: float) -> None:
+        self._update = jax.jit(lambda positions, neighbors: neighbors.update(positions))
+        self._neighbors: partition.NeighborList | None = None
+        self.reallocations = 0
+        with jax.enable_x64(True):
+            self._functions, _, _ = list_functions(box, cutoff, 0.0, half=True)
+
+    def find(self, wrapped: HostPositions) -> tuple[np.ndarray, np.ndarray]:
+        with jax.enable_x64(True):
+            device = jnp.asarray(wrapped)
+            known = self._neighbors
+            if known is None or known.reference_position.shape != device.shape:
+                known = self._functions.allocate(device)
+            else:
+                known = self._update(device, known)
+                if known.did_buffer_overflow:
+                    self.reallocations += 1
+                    known = self._functions.allocate(device)
+            self._neighbors = known
+            first, second = np.asarray(known.idx)
+        real = first < len(wrapped)
+        return first[real], second[real]
+
+
 class NeighborSearch:
     """Finds the pairs of many configurations of one box and particle number with one compilation.
+
+    A large configuration is searched block by block, so that the memory of the search does not grow with it.
 
     Args:
         box: (3,) side lengths.
@@ -81,11 +114,13 @@ class NeighborSearch:
         check_cutoff(box, cutoff)
         self.box = np.asarray(box, np.float64)
         self.cutoff = float(cutoff)
-        self.reallocations = 0
-        self._update = jax.jit(lambda positions, neighbors: neighbors.update(positions))
-        self._neighbors: partition.NeighborList | None = None
-        with jax.enable_x64(True):
-            self._functions, _, _ = list_functions(self.box, min(cutoff * (1 + _CELL_MARGIN), self.box.min() / 2 * (1 - 1e-12)), 0.0, half=True)
+        self._reach = min(cutoff * (1 + _CELL_MARGIN), self.box.min() / 2 * (1 - 1e-12))
+        self._lists: dict[tuple[float, ...], _Lists] = {}
+
+    @property
+    def reallocations(self) -> int:
+        """How often a list had to be made anew with more room."""
+        return sum(lists.reallocations for lists in self._lists.values())
 
     def pairs(self, positions: HostPositions, name: str = "snapshot") -> Pairs:
         """Return the directed pairs of one configuration; coordinates may lie in any image of the box.
@@ -101,24 +136,32 @@ class NeighborSearch:
         near = distance < self.cutoff
         first, second, vectors = first[near], second[near], vectors[near]
         receivers, senders = np.concatenate([first, second]), np.concatenate([second, first])
-        order = np.lexsort((senders, receivers))
+        order = np.argsort(receivers.astype(np.int64) * len(wrapped) + senders)
         return Pairs(senders[order], receivers[order], np.concatenate([vectors, -vectors])[order])
 
     def _candidates(self, wrapped: HostPositions) -> tuple[np.ndarray, np.ndarray]:
-        with jax.enable_x64(True):
-            device = jnp.asarray(wrapped)
-            known = self._neighbors
-            if known is None or known.reference_position.shape != device.shape:
-                known = self._functions.allocate(device)
-            else:
-                known = self._update(device, known)
-                if known.did_buffer_overflow:
-                    self.reallocations += 1
-                    known = self._functions.allocate(device)
-            self._neighbors = known
-            first, second = np.asarray(known.idx)
-        real = first < len(wrapped)
-        return first[real], second[real]
+        found = [(ids[first], ids[second]) for ids, first, second in self._by_block(wrapped)]
+        return np.concatenate([first for first, _ in found]), np.concatenate([second for _, second in found])
+
+    def _by_block(self, wrapped: HostPositions) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield for each block the particles in reach of it, and those pairs of them whose first particle lies in it."""
+        blocks = Blocks(self.box, self._reach, wrapped, BLOCK)
+        if blocks.count == 1:
+            yield np.arange(len(wrapped)), *self._find(self.box, wrapped)
+            return
+        for ids, home, local in blocks:
+            first, second = self._find(blocks.around, local)
+            # first < second, and the block's own particles come first: of a pair that two blocks know, one keeps it.
+            real = (first < home) & (second < len(ids))
+            first, second = first[real], second[real]
+            mine = (second < home) | (ids[first] < ids[second])
+            yield ids, first[mine], second[mine]
+
+    def _find(self, box: HostBox, wrapped: HostPositions) -> tuple[np.ndarray, np.ndarray]:
+        key = tuple(box.tolist())
+        if key not in self._lists:
+            self._lists[key] = _Lists(box, self._reach)
+        return self._lists[key].find(wrapped)
 
     def _check_overlap(self, distance: np.ndarray, first: np.ndarray, second: np.ndarray, name: str) -> None:
         if distance.size and distance.min() < OVERLAP:

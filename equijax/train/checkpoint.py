@@ -9,7 +9,7 @@ import orbax.checkpoint as ocp
 
 from equijax.errors import CheckpointError
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 class Checkpoints:
