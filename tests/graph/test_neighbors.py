@@ -4,6 +4,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from equijax.errors import SnapshotError
+from equijax.graph import neighbors
+from equijax.graph.blocks import Blocks
 from equijax.graph.neighbors import NeighborSearch, check_cutoff
 from equijax.periodic import minimum_image
 
@@ -31,6 +33,12 @@ def spaced(rng, n, box, least):
         if not len(points) or np.linalg.norm(minimum_image(points - trial, box), axis=1).min() > least:
             points = np.vstack([points, trial])
     return points
+
+
+def loose(rng, box, spacing=1.4):
+    """A lattice with noise of half the spacing, from the origin to the end of the box."""
+    counts = (box / spacing).astype(int)
+    return (np.stack(np.meshgrid(*map(np.arange, counts), indexing="ij"), -1).reshape(-1, 3) + 0.25 + 0.5 * rng.random((counts.prod(), 3))) * box / counts
 
 
 # Shapes repeat between examples, so a handful of compilations serve them all.
@@ -73,6 +81,22 @@ def test_a_full_list_is_noticed_and_made_larger():
     assert search.reallocations == 1
     assert_same(sparse + 0.1, box, 2.0, search)
     assert search.reallocations == 1
+
+
+@pytest.mark.parametrize("stretch", [(1, 1, 1), (1, 1.1, 0.9), (3, 0.3, 1.2)])
+def test_a_box_searched_block_by_block_has_the_same_pairs(monkeypatch, stretch):
+    """Also where one side is too short to be cut, and where half the box is empty."""
+    box = 18.0 * np.array(stretch)
+    rng = np.random.default_rng(3)
+    whole = NeighborSearch(box, 2.0)
+    for positions in (loose(rng, box), loose(rng, box * [1, 1, 0.5])):
+        expected = whole.pairs(positions)
+        monkeypatch.setattr(neighbors, "BLOCK", 200)
+        search = NeighborSearch(box, 2.0)
+        assert Blocks(box, 2.0, positions, 200).count > 1
+        for ours, theirs in zip(search.pairs(positions), expected, strict=True):
+            assert np.array_equal(ours, theirs)
+        monkeypatch.undo()
 
 
 @pytest.mark.parametrize("cutoff", [2.0, 2.5, 0.0, -1.0])

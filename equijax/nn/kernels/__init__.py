@@ -15,7 +15,13 @@ from equijax.nn.kernels.native import library
 from equijax.nn.radial import Filters
 from equijax.nn.triplets import Triplet
 
-KERNELS: dict[str, Callable[..., e3nn.IrrepsArray]] = {"reference": reference.convolve, "xla": xla.convolve, "native": native.convolve, "cuda": functools.partial(native.convolve, device="cuda")}
+KERNELS: dict[str, Callable[..., e3nn.IrrepsArray]] = {
+    "reference": reference.convolve,
+    "xla": xla.convolve,
+    "xla-bf16": functools.partial(xla.convolve, operands=jnp.bfloat16),
+    "native": native.convolve,
+    "cuda": functools.partial(native.convolve, device="cuda"),
+}
 _DEVICES = {"native": "cpu", "cuda": "gpu"}
 
 

@@ -7,8 +7,14 @@ over the neighbours. For a node i with slots k,
     B[o, c, q] = sum_{i, s} C[i, s, o] A[(c, i), s, q]            Clebsch-Gordan, once a node
     out[o, c]  = sum_q  B[o, c, q] R[q, c]                        radial weights, once a node
 
-Nodes go through in blocks that stay in cache, and each block is recomputed in the backward pass.
+Nodes go through in blocks that stay in cache, and each block is recomputed in the backward pass. As only h is needed at every edge (17 numbers,
+not the hundreds of filters), evaluating it is cheap beside the rest: a table in its place was measured and is slower (benchmarks/radial_table.py).
+
+On GPUs and TPUs, `jax.default_matmul_precision` decides how exact the products are (by default TF32 on NVIDIA's and bfloat16 on Google's); kernel
+"xla-bf16" rounds the operands of the largest product, the sum over the slots, to bfloat16 on any device and adds in float32.
 """
+
+from typing import Any
 
 import e3nn_jax as e3nn
 import jax
@@ -23,8 +29,8 @@ from equijax.nn.triplets import Triplet, message_irreps
 BLOCK = 32
 
 
-def convolve(features: e3nn.IrrepsArray, geometry: Geometry, filters: Filters, paths: tuple[Triplet, ...]) -> e3nn.IrrepsArray:
-    """Return sum_j phi(r_ij) [Y(r_ij) x h_j]; arguments as `equijax.nn.kernels.convolve`."""
+def convolve(features: e3nn.IrrepsArray, geometry: Geometry, filters: Filters, paths: tuple[Triplet, ...], operands: Any = None) -> e3nn.IrrepsArray:
+    """Return sum_j phi(r_ij) [Y(r_ij) x h_j]; arguments as `equijax.nn.kernels.convolve`, and the type that the sum over the slots multiplies in."""
     n = len(geometry.senders)
     senders = gather(features.array, geometry.senders, geometry.reverse)
     couple = _coupling(features.irreps, geometry.irreps, paths)
@@ -35,7 +41,8 @@ def convolve(features: e3nn.IrrepsArray, geometry: Geometry, filters: Filters, p
     def one_block(arrays):  # noqa: ANN001, ANN202
         sent, harmonics, basis = arrays
         outer = (harmonics[..., :, None] * basis[..., None, :]).reshape(*basis.shape[:2], -1)
-        aggregated = jnp.einsum("nkg,nkf->nfg", outer, sent).reshape(block, -1, harmonics.shape[-1], basis.shape[-1])
+        factors = (outer, sent) if operands is None else (outer.astype(operands), sent.astype(operands))
+        aggregated = jnp.einsum("nkg,nkf->nfg", *factors, preferred_element_type=sent.dtype).reshape(block, -1, harmonics.shape[-1], basis.shape[-1])
         coupled = couple(aggregated)
         mixed = [(part.reshape(block, part.shape[1], -1) @ mixer) for part, mixer in zip(coupled, mixers, strict=True)]
         return jnp.concatenate([jnp.swapaxes(part, 1, 2).reshape(block, -1) for part in mixed], axis=1)
