@@ -64,7 +64,7 @@ def train(
         data: files, folders or archives with measured propensities.
         resume: go on from the newest checkpoint of the run.
         epochs: passes over the training configurations.
-        seed: of split, weights and order.
+        seed: of weights and order; `--set split_seed=1` splits differently.
         validation: configurations to choose the checkpoint by: a fraction below 1 or a number.
         test: configurations kept for evaluate, likewise.
         set: any other setting, for example network.layers=4 optimizer.learning_rate=1e-3.

@@ -1,7 +1,7 @@
 """The network of Pezzicoli, Charpiat and Landes (SciPost Phys. 16, 136, 2024): read it beside their figure 4."""
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 import e3nn_jax as e3nn
 import flax.linen as nn
@@ -140,8 +140,9 @@ class Network(nn.Module):
         again = inputs if config.inputs_everywhere else types
         features = Layer(config, name="first")(inputs, geometry)
         if config.layers > 1:
-            stacked = {"params": 0, "batch_stats": 0}
-            later = nn.scan(LaterLayer, variable_axes=stacked, split_rngs={"params": True}, in_axes=nn.broadcast, length=config.layers - 1)
+            stacked: Any = {"params": 0, "batch_stats": 0}
+            once: Any = nn.broadcast
+            later = nn.scan(LaterLayer, variable_axes=stacked, split_rngs={"params": True}, in_axes=once, length=config.layers - 1)
             features, _ = later(config, self.axis_name, train, name="later")(features, (again, geometry, jnp.asarray(graph.node_mask)))
         invariants = features.filter(keep=_SCALARS).array
         if config.inputs_everywhere:

@@ -1,19 +1,12 @@
-"""The same network in e3nn-PyTorch, written the way its users write it: a worker that times what it is asked to time.
+"""The same network in e3nn-PyTorch, written the way its users write it: tensor product on the edges, then a scatter. Needs torch and e3nn."""
 
-    python benchmarks/peers/e3nn_torch.py problem.npz --layers 8 --l-max 2 --channels 8 [--compile]
-
-Needs torch and e3nn, not equijax. Reads "forward", "step" or "quit" from standard input and answers with one line of JSON.
-"""
-
-import argparse
-import json
-import resource
-import sys
-import time
+import os
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from e3nn import nn, o3
+from protocol import arguments, serve
 
 CUTOFF, BESSEL, HIDDEN, DEGREE, TIMES = 2.0, 10, 16, 40.6, 10
 
@@ -27,11 +20,15 @@ class Radial(torch.nn.Module):
         self.out = torch.nn.Linear(HIDDEN, filters)
         self.register_buffer("n", torch.arange(1, BESSEL + 1) * torch.pi / CUTOFF)
 
-    def forward(self, r: torch.Tensor) -> torch.Tensor:
+    def forward(self, r: torch.Tensor) -> torch.Tensor:  # noqa: D102 (torch's name for the call)
+        bessel, envelope = self.basis(r)
+        return self.out(torch.nn.functional.silu(self.hidden(bessel))) * envelope
+
+    def basis(self, r: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return Bessel functions (e, 10) and envelope (e, 1)."""
         bessel = (2 / CUTOFF) ** 0.5 * torch.sin(r[:, None] * self.n) / r[:, None]
         x = r / CUTOFF
-        envelope = 1 - 28 * x**6 + 48 * x**7 - 21 * x**8
-        return self.out(torch.nn.functional.silu(self.hidden(bessel))) * envelope[:, None]
+        return bessel, (1 - 28 * x**6 + 48 * x**7 - 21 * x**8)[:, None]
 
 
 class Layer(torch.nn.Module):
@@ -60,7 +57,7 @@ class Layer(torch.nn.Module):
         )
         self.mix = o3.Linear(sort.irreps.simplify(), self.gate.irreps_in, biases=True)
 
-    def forward(self, x: torch.Tensor, r: torch.Tensor, y: torch.Tensor, senders: torch.Tensor, receivers: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, r: torch.Tensor, y: torch.Tensor, senders: torch.Tensor, receivers: torch.Tensor) -> torch.Tensor:  # noqa: D102
         messages = self.product(x[senders], y, self.radial(r))
         summed = torch.zeros(x.shape[0], messages.shape[1], dtype=x.dtype).index_add_(0, receivers, messages)
         return self.gate(self.mix(summed / DEGREE**0.5))
@@ -77,7 +74,7 @@ class Network(torch.nn.Module):
         self.layers = torch.nn.ModuleList([Layer(o3.Irreps("2x0e") if k == 0 else again, channels, l_max) for k in range(layers)])
         self.decoder = torch.nn.Sequential(torch.nn.Linear(channels, 32), torch.nn.SiLU(), torch.nn.Linear(32, 32), torch.nn.SiLU(), torch.nn.Linear(32, TIMES))
 
-    def forward(self, vectors: torch.Tensor, senders: torch.Tensor, receivers: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
+    def forward(self, vectors: torch.Tensor, senders: torch.Tensor, receivers: torch.Tensor, types: torch.Tensor) -> torch.Tensor:  # noqa: D102
         r = vectors.norm(dim=1)
         y = o3.spherical_harmonics(list(range(self.l_max + 1)), vectors, True, "component")
         x = self.layers[0](types, r, y, senders, receivers)
@@ -86,49 +83,45 @@ class Network(torch.nn.Module):
         return self.decoder(x[:, : self.channels])
 
 
-def main() -> None:
-    """Answer requests until told to quit."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("problem")
-    parser.add_argument("--layers", type=int, default=8)
-    parser.add_argument("--l-max", type=int, default=2)
-    parser.add_argument("--channels", type=int, default=8)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--compile", action="store_true")
-    settings = parser.parse_args()
-    torch.set_num_threads(settings.threads)
-    torch.manual_seed(0)
-    data = np.load(settings.problem)
-    senders, receivers = (torch.from_numpy(data[key].astype(np.int64)) for key in ("senders", "receivers"))
-    vectors, types = torch.from_numpy(data["vectors"]), torch.nn.functional.one_hot(torch.from_numpy(data["types"].astype(np.int64)), 2).float()
-    targets = torch.from_numpy(data["targets"])
-    model = Network(settings.layers, settings.channels, settings.l_max)
-    if settings.compile:
-        model.layers = torch.nn.ModuleList([torch.compile(layer) for layer in model.layers])
+def tasks_of(model: torch.nn.Module, vectors: torch.Tensor, targets: torch.Tensor, *rest: torch.Tensor) -> dict[str, Callable[[], object]]:
+    """Return forward, training step and gradient with respect to the edge vectors of any model (vectors, senders, receivers, types) -> outputs."""
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 
     def forward() -> None:
         with torch.no_grad():
-            model(vectors, senders, receivers, types)
+            model(vectors, *rest)
 
     def step() -> None:
         optimizer.zero_grad()
-        ((model(vectors, senders, receivers, types) - targets) ** 2).mean().backward()
+        ((model(vectors, *rest) - targets) ** 2).mean().backward()
         optimizer.step()
 
     def gradient() -> None:
         moved = vectors.clone().requires_grad_()
-        (model(moved, senders, receivers, types) ** 2).sum().backward()
+        torch.autograd.grad((model(moved, *rest) ** 2).sum(), moved)
 
-    tasks = {"forward": forward, "step": step, "gradient": gradient}
-    for line in sys.stdin:
-        task = line.strip()
-        if task == "quit":
-            return
-        start, cpu = time.perf_counter(), time.process_time()
-        tasks[task]()
-        seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
-        print(json.dumps({"seconds": seconds, "cpu": cpu, "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}), flush=True)
+    return {"forward": forward, "step": step, "gradient": gradient}
+
+
+def tensors(problem: str) -> tuple[torch.Tensor, ...]:
+    """Return vectors, targets, senders, receivers and one-hot types of a problem."""
+    data = np.load(problem)
+    senders, receivers = (torch.from_numpy(data[key].astype(np.int64)) for key in ("senders", "receivers"))
+    types = torch.nn.functional.one_hot(torch.from_numpy(data["types"].astype(np.int64)), 2).float()
+    return torch.from_numpy(data["vectors"]), torch.from_numpy(data["targets"]), senders, receivers, types
+
+
+def main() -> None:
+    """Answer requests until told to quit."""
+    parser = arguments(__doc__)
+    parser.add_argument("--compile", action="store_true", help="torch.compile every layer")
+    settings = parser.parse_args()
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.manual_seed(0)
+    model = Network(settings.layers, settings.channels, settings.l_max)
+    if settings.compile:
+        model.layers = torch.nn.ModuleList([torch.compile(layer) for layer in model.layers])
+    serve(tasks_of(model, *tensors(settings.problem)))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from equijax.graph.neighbors import Pairs, Searches
+from equijax.graph.neighbors import Searches
+from equijax.graph.pairs import Pairs
 from equijax.inputs import InputConfig, displacement, graph_positions
 from equijax.snapshot import N_TYPES, Snapshot
 

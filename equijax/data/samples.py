@@ -15,7 +15,8 @@ from equijax._types import AnyArray
 from equijax.data.cache import Cache, content_key
 from equijax.data.snapshots import SnapshotSet
 from equijax.graph.graph import Graph, build_graph, slot_capacity
-from equijax.graph.neighbors import KEPT, Pairs, Searches
+from equijax.graph.neighbors import KEPT, Searches
+from equijax.graph.pairs import Pairs
 from equijax.inputs import InputConfig, Statistics, TargetConfig, graph_positions, node_features, standardise
 from equijax.md.kob_andersen import KOB_ANDERSEN, particle_energies
 from equijax.md.quench import MAX_STEPS, TOLERANCE, Quencher, QuenchReport

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 
 from equijax._types import AnyArray, EdgeIndices, EdgeMask, EdgeVectors, NodeMask, NodeVectors
 from equijax.errors import SnapshotError
-from equijax.graph.neighbors import Pairs
+from equijax.graph.pairs import Pairs
 
 SLOT_MULTIPLE = 8
 """Rows are padded to a multiple of this: the inner products over the slots then fill whole vector registers."""

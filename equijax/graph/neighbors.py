@@ -6,17 +6,17 @@ box without complaint; and its overflow flag means that pairs were dropped. All 
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax_md import partition, space
-from jaxtyping import Float, Int
 
 from equijax._types import HostBox, HostPositions
 from equijax.errors import SnapshotError
 from equijax.graph.blocks import Blocks
+from equijax.graph.pairs import Pairs
 from equijax.periodic import minimum_image, wrap
 from equijax.snapshot import Snapshot
 
@@ -31,14 +31,6 @@ BLOCK = 32768
 
 _CELL_MARGIN = 1e-5
 """Relative widening of the search: jax-md assigns cells in float32, exact distances are taken afterwards in float64."""
-
-
-class Pairs(NamedTuple):
-    """Every directed pair strictly closer than the cutoff, sorted by receiver, then sender; vector = r_sender - r_receiver."""
-
-    senders: Int[np.ndarray, "e"]
-    receivers: Int[np.ndarray, "e"]
-    vectors: Float[np.ndarray, "e 3"]
 
 
 def check_cutoff(box: HostBox, cutoff: float, name: str = "snapshot") -> None:

@@ -54,7 +54,8 @@ class TrainConfig:
         patience: epochs without a better validation before stopping.
         mirror: show every other configuration as its mirror image; the propensity does not know left from right.
         checkpoint_every: epochs between checkpoints.
-        seed: of split, weights, order and mirrors.
+        seed: of weights, order and mirrors.
+        split_seed: of the split, apart from the rest so that several seeds can be compared on one split.
     """
 
     data: tuple[str, ...] = ()
@@ -70,12 +71,14 @@ class TrainConfig:
     mirror: bool = False
     checkpoint_every: int = 5
     seed: int = 0
+    split_seed: int = 0
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch, self.patience, self.checkpoint_every) < 1:
             raise ConfigError(f"epochs {self.epochs}, batch {self.batch}, patience {self.patience} and checkpoint_every {self.checkpoint_every} must be 1 or more.")
-        if self.seed < 0:
-            raise ConfigError(f"seed is {self.seed}; expected 0 or more.")
+        for field in ("seed", "split_seed"):
+            if getattr(self, field) < 0:
+                raise ConfigError(f"{field} is {getattr(self, field)}; expected 0 or more.")
         for field in ("scalars", "arrows", "outputs", "mean_degree"):
             if getattr(self.network, field) != getattr(NetworkConfig, field):
                 raise ConfigError(f"network.{field} is {getattr(self.network, field)}; it follows from inputs, targets and data, leave it out.")

@@ -7,7 +7,7 @@ import numpy as np
 
 from equijax.errors import CheckpointError
 from equijax.graph.graph import build_graph
-from equijax.graph.neighbors import Pairs
+from equijax.graph.pairs import Pairs
 from equijax.inputs import Statistics
 from equijax.network import Network, NetworkConfig
 from equijax.predictor import Predictor

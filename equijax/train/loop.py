@@ -195,7 +195,7 @@ class _Loop:
         if not np.isfinite(value):
             raise TrainingError(
                 f"epoch {epoch}: the validation correlation is {value}: a validation configuration has no A particles, or predictions or propensities that do not vary; "
-                "look at them with equijax data inspect, or choose others with --seed."
+                "look at them with equijax data inspect, or choose others with --set split_seed=1."
             )
         if value > progress.best_score:
             state = state.replace(best=own_copy(state.average), best_batch_stats=own_copy(state.batch_stats))

@@ -47,7 +47,7 @@ def prepare(config: TrainConfig, cache: Cache, quiet: bool = False) -> Prepared:
         EquijaxError: data or config are not usable.
     """
     snapshots = SnapshotSet.read(config.data)
-    split = split_names(snapshots.names, config.validation, config.test, config.seed)
+    split = split_names(snapshots.names, config.validation, config.test, config.split_seed)
     if config.inputs.needs_quench:
         bar: tqdm | None = None
 

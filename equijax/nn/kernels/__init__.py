@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import e3nn_jax as e3nn
 import jax
@@ -32,7 +32,7 @@ class Choice(NamedTuple):
     reason: str
 
 
-def choose(kernel: str, l_max: int = 0, knots: int = 1, dtype: object = jnp.float32) -> Choice:
+def choose(kernel: str, l_max: int = 0, knots: int = 1, dtype: Any = jnp.float32) -> Choice:
     """Return the kernel that is used for a network, and why.
 
     Args:
@@ -58,7 +58,7 @@ def choose(kernel: str, l_max: int = 0, knots: int = 1, dtype: object = jnp.floa
     return Choice("xla", obstacle)
 
 
-def _obstacle(kernel: str, l_max: int, knots: int, dtype: object) -> str | None:
+def _obstacle(kernel: str, l_max: int, knots: int, dtype: Any) -> str | None:
     if jax.default_backend() != _DEVICES[kernel]:
         return f"computations run on {jax.default_backend()}, the {kernel} kernel on {_DEVICES[kernel]}."
     if dtype != jnp.float32:

@@ -54,7 +54,7 @@ class _Shape(NamedTuple):
         return [jax.ShapeDtypeStruct((len(features), ir.dim, width), features.dtype) for width, ir in self.blocks()]
 
     def unpack(self, messages: list[jax.Array]) -> e3nn.IrrepsArray:
-        return e3nn.from_chunks(self.blocks(), [jnp.swapaxes(block, 1, 2) for block in messages], (len(messages[0]),))
+        return e3nn.from_chunks(message_irreps(self.paths).simplify(), [jnp.swapaxes(block, 1, 2) for block in messages], (len(messages[0]),))
 
     def pack(self, messages: e3nn.IrrepsArray) -> list[jax.Array]:
         return [jnp.swapaxes(chunk, 1, 2) for chunk in messages.chunks if chunk is not None]
@@ -103,7 +103,7 @@ class _Wanted:
 
 def _backward(shape, residuals, cotangent):  # noqa: ANN001, ANN202
     values, wanted = residuals
-    cotangent = [jnp.zeros(c.shape, c.dtype) if isinstance(c, jax.custom_derivatives.SymbolicZero) else c for c in cotangent]
+    cotangent = [jnp.zeros(c.shape, jnp.float32) if isinstance(c, jax.custom_derivatives.SymbolicZero) else c for c in cotangent]
     *arrays, edges = values
     return *_gradients(shape, wanted, tuple(arrays), edges, cotangent), None
 

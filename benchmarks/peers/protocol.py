@@ -1,0 +1,30 @@
+"""What a worker and the benchmark say to each other: a task a line in, a line of JSON out. Needs nothing but Python."""
+
+import argparse
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser with what every worker is told."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("problem", help="npz with senders, receivers, vectors, types, targets")
+    parser.add_argument("--layers", type=int, default=8)
+    parser.add_argument("--l-max", type=int, default=2)
+    parser.add_argument("--channels", type=int, default=8)
+    return parser
+
+
+def serve(tasks: dict[str, Callable[[], object]]) -> None:
+    """Time the tasks whose names come in, until "quit" or the end of the input."""
+    print("ready", flush=True)
+    for line in sys.stdin:
+        if line.strip() == "quit":
+            return
+        start, cpu = time.perf_counter(), time.process_time()
+        tasks[line.strip()]()
+        seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+        print(json.dumps({"seconds": seconds, "cpu": cpu, "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}), flush=True)
