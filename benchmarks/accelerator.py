@@ -34,7 +34,7 @@ from equijax.nn.triplets import hidden_irreps, triplets
 from equijax.versions import machine, versions
 
 sys.path.insert(0, str(Path(__file__).parent / "peers"))
-from jax_tasks import tasks_of  # noqa: E402 (a module beside the peers, which run as scripts)
+from jax_tasks import tasks_of  # a module beside the peers, which run as scripts
 
 PRECISIONS = {
     "xla, highest": ("xla", "highest"),

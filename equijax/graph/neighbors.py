@@ -29,8 +29,8 @@ KEPT = 16
 BLOCK = 32768
 """Particles that are searched at once."""
 
-_CELL_MARGIN = 1e-5
-"""Relative widening of the search: jax-md assigns cells in float32, exact distances are taken afterwards in float64."""
+_ROUNDING = 16 * float(np.finfo(np.float32).eps)
+"""Widening of the search, relative to the box: candidates are found in float32, exact distances are taken afterwards in float64."""
 
 
 def check_cutoff(box: HostBox, cutoff: float, name: str = "snapshot") -> None:
@@ -65,15 +65,16 @@ def list_functions(box: HostBox, cutoff: float, skin: float, half: bool, capacit
 class _Lists:
     """Candidate pairs (i < j) by jax-md, with one compilation for all configurations of one box and particle number."""
 
-    def __init__(self, box: HostBox, cutoff: float) -> None:
+    def __init__(self, box: HostBox, cutoff: float, double: bool) -> None:
+        self._double = double
         self._update = jax.jit(lambda positions, neighbors: neighbors.update(positions))
         self._neighbors: partition.NeighborList | None = None
         self.reallocations = 0
-        with jax.enable_x64(True):
+        with jax.enable_x64(double):
             self._functions, _, _ = list_functions(box, cutoff, 0.0, half=True)
 
     def find(self, wrapped: HostPositions) -> tuple[np.ndarray, np.ndarray]:
-        with jax.enable_x64(True):
+        with jax.enable_x64(self._double):
             device = jnp.asarray(wrapped)
             known = self._neighbors
             if known is None or known.reference_position.shape != device.shape:
@@ -106,7 +107,9 @@ class NeighborSearch:
         check_cutoff(box, cutoff)
         self.box = np.asarray(box, np.float64)
         self.cutoff = float(cutoff)
-        self._reach = min(cutoff * (1 + _CELL_MARGIN), self.box.min() / 2 * (1 - 1e-12))
+        wider, half = cutoff + _ROUNDING * self.box.max(), self.box.min() / 2
+        self._double = bool(wider > half * (1 - _ROUNDING))
+        self._reach = float(half * (1 - 1e-12) if self._double else wider)
         self._lists: dict[tuple[float, ...], _Lists] = {}
 
     @property
@@ -152,7 +155,7 @@ class NeighborSearch:
     def _find(self, box: HostBox, wrapped: HostPositions) -> tuple[np.ndarray, np.ndarray]:
         key = tuple(box.tolist())
         if key not in self._lists:
-            self._lists[key] = _Lists(box, self._reach)
+            self._lists[key] = _Lists(box, self._reach, self._double)
         return self._lists[key].find(wrapped)
 
     def _check_overlap(self, distance: np.ndarray, first: np.ndarray, second: np.ndarray, name: str) -> None:

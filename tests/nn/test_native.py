@@ -68,6 +68,15 @@ def test_second_derivatives_go_through_xla(graph):
         assert relative_difference(one, other) < 1e-3  # slopes of an interpolated table, in place of the network's own
 
 
+def test_gradients_with_respect_to_positions_are_native(graph):
+    """One call of each kind and none of the XLA kernel's products: the table's cotangent is not wanted and not computed."""
+    variables = network("native").init(jax.random.key(0), graph)
+    text = jax.jit(jax.grad(lambda v: squares(network("native"), variables, graph, v))).lower(graph.vectors).as_text()
+    assert "equijax_geometry" in text
+    assert "with_table = false" in text
+    assert "with_table = true" not in text
+
+
 def test_a_batch_gives_what_its_members_give(graph):
     model = network("native")
     other = graph_of(toy_snapshot(6, density=1.2, seed=1), nodes=len(graph.types), slots=graph.senders.shape[1])

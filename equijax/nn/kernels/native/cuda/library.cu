@@ -113,11 +113,14 @@ auto binding() {
   return ffi::Ffi::Bind().Ctx<Context>().Arg<Floats>().Arg<Floats>().Arg<Floats>().Arg<Floats>().Arg<Integers>().Arg<Integers>();
 }
 
+// The handlers do nothing but launch: XLA may record them in a CUDA graph.
+constexpr auto kTraits = {ffi::Traits::kCmdBufferCompatible};
+
 }  // namespace
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(equijax_cuda_forward, forward_call, binding().RemainingRets() EQUIJAX_SHAPE);
-XLA_FFI_DEFINE_HANDLER_SYMBOL(equijax_cuda_backward, backward_call, binding().RemainingArgs().Ret<Floats>() EQUIJAX_SHAPE);
-XLA_FFI_DEFINE_HANDLER_SYMBOL(equijax_cuda_table, table_call, binding().Arg<Integers>().Arg<Integers>().RemainingArgs().Ret<Floats>() EQUIJAX_SHAPE);
-XLA_FFI_DEFINE_HANDLER_SYMBOL(equijax_cuda_geometry, geometry_call, binding().Arg<Floats>().RemainingArgs().Ret<Floats>().Ret<Floats>() EQUIJAX_SHAPE);
+XLA_FFI_DEFINE_HANDLER_SYMBOL(equijax_cuda_forward, forward_call, binding().RemainingRets() EQUIJAX_SHAPE, kTraits);
+XLA_FFI_DEFINE_HANDLER_SYMBOL(equijax_cuda_backward, backward_call, binding().RemainingArgs().Ret<Floats>() EQUIJAX_SHAPE, kTraits);
+XLA_FFI_DEFINE_HANDLER_SYMBOL(equijax_cuda_table, table_call, binding().Arg<Integers>().Arg<Integers>().RemainingArgs().Ret<Floats>() EQUIJAX_SHAPE, kTraits);
+XLA_FFI_DEFINE_HANDLER_SYMBOL(equijax_cuda_geometry, geometry_call, binding().Arg<Floats>().RemainingArgs().Ret<Floats>().Ret<Floats>() EQUIJAX_SHAPE, kTraits);
 
 }  // namespace equijax
