@@ -5,7 +5,9 @@
 Checks values and gradients of every kernel that runs here against the reference in full precision, then times forward, training step and
 gradient with respect to positions; on an NVIDIA GPU the convolution alone is timed beside cuEquivariance's fused `uniform_1d`, if it is installed
 (cuequivariance-jax and its proprietary cuequivariance-ops-jax-cu13). Imports as little as it can: jax, flax, optax, e3nn-jax, jraph, jaxtyping.
-The problem comes from `python benchmarks/write_problem.py problem.npz`. No result of this program on an accelerator exists yet.
+The problem comes from `python benchmarks/write_problem.py problem.npz`.
+
+The speed of equijax on accelerators is unmeasured until a file of its results stands in benchmarks/results.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""How exact is the table of the radial network, for the weights of a trained run, and is it faster where it could be left out?
+"""How exact is the table of the radial network, for the weights of a trained run?
 
     python benchmarks/radial_table.py --run RUN --snapshot CONFIGURATION
 

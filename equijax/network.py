@@ -74,6 +74,8 @@ class NetworkConfig:
         for field, least in {"layers": 1, "l_max": 0, "channels": 1, "bessel": 1, "radial_hidden": 1, "envelope_power": 2, "outputs": 1}.items():
             if getattr(self, field) < least:
                 raise ConfigError(f"network.{field} is {getattr(self, field)}; expected {least} or more.")
+        if self.table_knots < 0 or self.table_knots == 1:
+            raise ConfigError(f"network.table_knots is {self.table_knots}; expected 0 (no table), or 2 or more.")
         if self.cutoff <= 0 or self.mean_degree <= 0:
             raise ConfigError(f"network.cutoff is {self.cutoff} and mean_degree {self.mean_degree}; both must be positive.")
 
@@ -108,7 +110,7 @@ class LaterLayer(nn.Module):
     """A layer after the first: batch norm before it, the particles' inputs beside the features, a residual around it."""
 
     config: NetworkConfig
-    axis_name: str | None
+    axis_name: str | tuple[str, ...] | None
     train: bool
 
     @nn.compact
@@ -128,7 +130,7 @@ class Network(nn.Module):
     """
 
     config: NetworkConfig
-    axis_name: str | None = None
+    axis_name: str | tuple[str, ...] | None = None
 
     @nn.compact
     def __call__(self, graph: Graph, train: bool = False) -> Float[jax.Array, "n t"]:

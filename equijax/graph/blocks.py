@@ -46,13 +46,14 @@ class Blocks:
         self._home = np.ravel_multi_index(tuple(number.T), tuple(self.cuts))
 
     def __iter__(self) -> Iterator[Block]:
-        """Yield the blocks."""
-        members = [self._members(number) for number in range(self.count)]
-        capacity = max(len(ids) for ids, _, _ in members)
+        """Yield the blocks that hold particles."""
+        members = [self._members(number) for number in np.unique(self._home)]
+        # A little more than is there, so that another configuration of the same liquid has the same shape and is not compiled anew.
+        capacity = int(1.05 * max(len(ids) for ids, _, _ in members))
         for ids, home, positions in members:
             yield Block(ids, home, np.concatenate([positions, self._filling(capacity - len(ids))]))
 
-    def _members(self, number: int) -> tuple[np.ndarray, int, HostPositions]:
+    def _members(self, number: np.integer) -> tuple[np.ndarray, int, HostPositions]:
         corner = np.array(np.unravel_index(number, self.cuts)) * self._sides
         local = np.where(self._cut, np.mod(self._wrapped - corner + self._reach, self._box), self._wrapped)
         near = (local < self._sides + 2 * self._reach).all(axis=1, where=self._cut)

@@ -109,7 +109,7 @@ class NeighborSearch:
         self.cutoff = float(cutoff)
         wider, half = cutoff + _ROUNDING * self.box.max(), self.box.min() / 2
         self._double = bool(wider > half * (1 - _ROUNDING))
-        self._reach = float(half * (1 - 1e-12) if self._double else wider)
+        self._reach = float(max(cutoff, half * (1 - 1e-12)) if self._double else wider)
         self._lists: dict[tuple[float, ...], _Lists] = {}
 
     @property
@@ -140,7 +140,8 @@ class NeighborSearch:
 
     def _by_block(self, wrapped: HostPositions) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Yield for each block the particles in reach of it, and those pairs of them whose first particle lies in it."""
-        blocks = Blocks(self.box, self._reach, wrapped, BLOCK)
+        # A box less than three reaches wide gets no cells from jax-md: its candidates grow with the square of the block.
+        blocks = Blocks(self.box, self._reach, wrapped, BLOCK if self.box.min() > 3 * self._reach else BLOCK // 8)
         if blocks.count == 1:
             yield np.arange(len(wrapped)), *self._find(self.box, wrapped)
             return

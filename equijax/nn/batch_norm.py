@@ -17,11 +17,11 @@ class BatchNorm(nn.Module):
     belong to one graph of a batch only.
 
     Attributes:
-        axis_name: mapped axis over which the graphs of a batch are spread, if any.
+        axis_name: mapped axis, or axes, over which the graphs of a batch are spread, if any.
         momentum: of the running statistics, used in evaluation.
     """
 
-    axis_name: str | None = None
+    axis_name: str | tuple[str, ...] | None = None
     momentum: float = 0.9
 
     @nn.compact

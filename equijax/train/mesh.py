@@ -5,6 +5,9 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from equijax.errors import ConfigError
 
+DATA = "data"
+"""Axis of the mesh."""
+
 
 def make_mesh(batch: int, devices: int | None = None) -> Mesh:
     """Return a mesh of devices with one axis, over which a batch is spread evenly.
@@ -21,7 +24,7 @@ def make_mesh(batch: int, devices: int | None = None) -> Mesh:
         devices = max(n for n in range(1, there + 1) if batch % n == 0)
     if devices > there or batch % devices:
         raise ConfigError(f"a batch of {batch} cannot be spread over {devices} devices ({there} there); make the batch a multiple of the devices.")
-    return jax.make_mesh((devices,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:devices])
+    return jax.make_mesh((devices,), (DATA,), axis_types=(AxisType.Auto,), devices=jax.devices()[:devices])
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -31,4 +34,4 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 def spread(mesh: Mesh) -> NamedSharding:
     """Return the placement in which the leading axis is divided between the devices."""
-    return NamedSharding(mesh, PartitionSpec("data"))
+    return NamedSharding(mesh, PartitionSpec(DATA))

@@ -7,13 +7,13 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
-from jax.sharding import Mesh
+from jax.sharding import Mesh, PartitionSpec
 
 from equijax.data.samples import Sample
 from equijax.graph.graph import Graph
 from equijax.network import Network
 from equijax.train.config import OptimizerConfig
-from equijax.train.mesh import replicated, spread
+from equijax.train.mesh import DATA, replicated, spread
 
 AXIS = "graph"
 
@@ -59,15 +59,31 @@ def predict_batch(network: Network, params: Any, batch_stats: Any, graphs: Graph
     return jax.vmap(lambda graph: cast(jax.Array, network.apply({"params": params, "batch_stats": batch_stats}, graph)), axis_name=AXIS)(graphs)
 
 
-def mean_squared_error(network: Network, params: Any, batch_stats: Any, batch: Sample) -> tuple[jax.Array, Any]:
-    """Return the error averaged over all real particles and times of the batch, and the new running statistics."""
+def loss_and_gradient(network: Network, mesh: Mesh) -> Callable[[Any, Any, Sample], tuple[jax.Array, Any, Any]]:
+    """Return the function params, batch_stats, batch -> loss, new batch_stats, gradient, each device at work on its own part of the batch.
 
-    def apply(graph: Graph):  # noqa: ANN202 (predictions and updated collections)
-        return network.apply({"params": params, "batch_stats": batch_stats}, graph, train=True, mutable=["batch_stats"])
+    The loss is the squared error averaged over all real particles and times of the whole batch. Every device differentiates its share of it;
+    the sums over devices are written out, so that compiled kernels, which XLA cannot divide, are called with one device's graphs.
+    """
+    network = Network(network.config, (AXIS, DATA))
 
-    outputs, updated = jax.vmap(apply, axis_name=AXIS, out_axes=(0, None))(batch.graph)
-    squared = ((outputs - batch.targets) ** 2).mean(-1) * batch.weights
-    return squared.sum() / batch.weights.sum(), updated.get("batch_stats", {})
+    def local(params: Any, batch_stats: Any, batch: Sample) -> tuple[jax.Array, Any, Any]:
+        particles = jax.lax.psum(batch.weights.sum(), DATA)
+
+        def share(params: Any) -> tuple[jax.Array, Any]:
+            def apply(graph: Graph):  # noqa: ANN202 (predictions and updated collections)
+                return network.apply({"params": params, "batch_stats": batch_stats}, graph, train=True, mutable=["batch_stats"])
+
+            outputs, updated = jax.vmap(apply, axis_name=AXIS, out_axes=(0, None))(batch.graph)
+            squared = ((outputs - batch.targets) ** 2).mean(-1) * batch.weights
+            return squared.sum() / particles, updated.get("batch_stats", {})
+
+        (loss, stats), gradient = jax.value_and_grad(share, has_aux=True)(params)
+        loss, gradient = jax.lax.psum((loss, gradient), DATA)
+        return loss, stats, gradient
+
+    whole = PartitionSpec()
+    return jax.shard_map(local, mesh=mesh, in_specs=(whole, whole, PartitionSpec(DATA)), out_specs=(whole, whole, whole), check_vma=False)
 
 
 def make_step(
@@ -77,11 +93,12 @@ def make_step(
 
     A step whose loss or gradient is not finite leaves the state as it was; the loss it returns says so.
     """
+    differentiate = loss_and_gradient(network, mesh)
 
     def step(state: TrainState, batch: Sample) -> tuple[TrainState, jax.Array]:
         if mirror:
             batch = _mirrored(batch, jax.random.fold_in(jax.random.key(seed), state.step))
-        (loss, stats), gradient = jax.value_and_grad(lambda p: mean_squared_error(network, p, state.batch_stats, batch), has_aux=True)(state.params)
+        loss, stats, gradient = differentiate(state.params, state.batch_stats, batch)
         updates, opt = optimizer.update(gradient, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
         count = state.step.astype(loss.dtype)

@@ -68,6 +68,29 @@ def test_values_and_gradients_equal_the_reference(kernel, channels, l_max, parit
         assert relative_difference(ours, expected) < (ROUNDED if kernel == "xla-bf16" else TOLERANCE)
 
 
+@pytest.mark.parametrize("kernel", ["native", "cuda"])
+def test_a_batch_is_convolved_graph_by_graph(kernel):
+    """Under vmap, with filters of their own: values and gradients are those of each graph by itself."""
+    needs(kernel)
+    graphs = [graph_of(toy_snapshot(3, seed=seed, density=0.6), cutoff=1.5, slots=24) for seed in (0, 1)]
+    inputs = e3nn.Irreps("2x0e + 3x1e")
+    paths = triplets(inputs, 1, False)
+    features = jax.random.normal(jax.random.key(0), (2, 27, inputs.dim))
+    weights = jax.random.normal(jax.random.key(1), (2, 5, sum(path.channels for path in paths)))
+
+    def value(features, weights, graph):
+        geometry = edge_geometry(graph, 1, False)
+        return jnp.sin(KERNELS[kernel](e3nn.IrrepsArray(inputs, features), geometry, Filters(smooth, weights, 1.5, 32), paths).array).sum()
+
+    function = jax.value_and_grad(value, argnums=(0, 1, 2), allow_int=True)
+    together = jax.jit(jax.vmap(function))(features, weights, jax.tree.map(lambda *leaves: jnp.stack(leaves), *graphs))
+    for index, graph in enumerate(graphs):
+        alone = jax.jit(function)(features[index], weights[index], graph)
+        for ours, theirs in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
+            if ours.dtype == jnp.float32:
+                np.testing.assert_allclose(ours[index], theirs, rtol=1e-5, atol=1e-6)  # what XLA does around the kernel may round otherwise
+
+
 @pytest.mark.parametrize("kernel", ["xla", "xla-bf16"])
 def test_gradients_lower_for_accelerators(kernel):
     """Weights and positions, for a TPU and a GPU, without a custom call: nothing that only a CPU has."""

@@ -143,6 +143,17 @@ def test_the_radial_table_is_as_exact_as_float32(sharpness):
     assert relative_difference(interpolate(table[:, 1:], 2.0, distances), slopes) < 1e-5
 
 
+def test_a_distance_that_is_not_a_number_comes_out_as_one(graph):
+    """Not as a crash: a table has no row for it."""
+    model = network("native")
+    variables = model.init(jax.random.key(0), graph)
+    broken = graph.vectors.at[3, 0].set(jnp.nan)
+    value, gradient = jax.jit(jax.value_and_grad(lambda v: squares(model, variables, graph, v)))(broken)
+    assert np.isnan(value)
+    assert np.isnan(gradient).any()
+    assert np.isnan(jax.jit(model.apply)(variables, graph.replace(vectors=broken))[3]).all()
+
+
 def test_bad_indices_are_refused(graph):
     broken = graph.replace(senders=graph.senders.at[3, 0].set(10**6))
     model = network("native")
@@ -162,9 +173,13 @@ def test_what_it_cannot_do_is_said():
 
 
 def test_without_a_library_xla_is_used_and_the_reason_given(monkeypatch):
-    monkeypatch.setattr(library, "why_not", lambda: "the native kernel was not built: no C++ compiler was found when equijax was installed.")
+    monkeypatch.setattr(library, "path", lambda device: None)
+    library.load.cache_clear()
     assert choose("auto", 2, 256).kernel == "xla"
-    assert "no C++ compiler" in choose("auto", 2, 256).reason
+    assert "no C++ compiler (GCC 12 or Clang) was found" in choose("auto", 2, 256).reason
+    with pytest.raises(ConfigError, match="was not built"):
+        choose("native", 2, 256)
+    library.load.cache_clear()
 
 
 @pytest.mark.slow

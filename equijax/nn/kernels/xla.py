@@ -7,8 +7,8 @@ over the neighbours. For a node i with slots k,
     B[o, c, q] = sum_{i, s} C[i, s, o] A[(c, i), s, q]            Clebsch-Gordan, once a node
     out[o, c]  = sum_q  B[o, c, q] R[q, c]                        radial weights, once a node
 
-Nodes go through in blocks that stay in cache, and each block is recomputed in the backward pass. As only h is needed at every edge (17 numbers,
-not the hundreds of filters), evaluating it is cheap beside the rest: a table in its place was measured and is slower (benchmarks/radial_table.py).
+Nodes go through in blocks that stay in cache, and each block is recomputed in the backward pass. Only h is needed at every edge (17 numbers, not
+the hundreds of filters), so this kernel evaluates the radial network and has no use for a table of it.
 
 On GPUs and TPUs, `jax.default_matmul_precision` decides how exact the products are (by default TF32 on NVIDIA's and bfloat16 on Google's); kernel
 "xla-bf16" rounds the operands of the largest product, the sum over the slots, to bfloat16 on any device and adds in float32.

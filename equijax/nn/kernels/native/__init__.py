@@ -1,7 +1,7 @@
 """The convolution in C++ and CUDA: fused, with nothing of the size of all messages in memory; on CPUs on all threads of XLA's pool.
 
 The CUDA kernels (kernel "cuda") are the same sums for NVIDIA GPUs. They compile and, run on a CPU by an emulator of warps, pass the same tests;
-on a GPU they have not run yet: their speed there is unmeasured, and "auto" does not choose them.
+their speed on a GPU is unmeasured, and "auto" does not choose them. Indices are checked on CPUs only.
 
 The filters are read from a table of the radial basis by cubic Hermite interpolation (their slopes from one of slope and curvature), so the
 radial network is evaluated at its knots only. First derivatives (features, weights, distances, harmonics) are native too; second derivatives

@@ -18,7 +18,7 @@ class _Build(NamedTuple):
     platform: str
 
 
-_BUILDS = {"cpu": _Build("native", "_library", "C++ compiler", "cpu"), "cuda": _Build("cuda", "_cuda", "nvcc", "CUDA")}
+_BUILDS = {"cpu": _Build("native", "_library", "C++ compiler (GCC 12 or Clang)", "cpu"), "cuda": _Build("cuda", "_cuda", "nvcc (CUDA 12)", "CUDA")}
 TARGETS = {
     "cpu": {name: f"equijax_{name}" for name in ("forward", "backward", "geometry")},
     "cuda": {name: f"equijax_cuda_{name}" for name in ("forward", "backward", "table", "geometry")},
@@ -42,7 +42,10 @@ def load(device: str = "cpu") -> ctypes.CDLL:
     """
     build, there = _BUILDS[device], path(device)
     if there is None:
-        raise ConfigError(f"the {build.kernel} kernel was not built: no {build.compiler} was found when equijax was installed. Install one and reinstall, or use xla.")
+        raise ConfigError(
+            f"the {build.kernel} kernel was not built: no {build.compiler} was found when equijax was installed, or it was too old. "
+            "Install one and reinstall, or use xla."
+        )
     try:
         return register(there, device, build.platform)
     except Exception as error:

@@ -1,6 +1,6 @@
 // The convolution and its gradients for one instruction set: nodes are dealt to the threads, and each node goes through its paths, edge by edge.
 //
-// Nothing of the size of the messages is ever stored: what an edge needs again, the backward pass computes again. A node's gradient is a sum over
+// Nothing of the size of all edges' messages is ever stored: what an edge needs again, the backward pass computes again. A node's gradient is a sum over
 // its own slots of what the receivers at the other end send back, for neighbour lists are symmetric and Y_l(-r) = (-1)^l Y_l(r): no two threads
 // write to the same place, and every sum has the same order on any number of threads.
 
@@ -108,7 +108,8 @@ struct Workspace {
     int64_t* to = knots;
     for (int64_t k = 0; k < count; ++k) {
       const float x = std::min(std::max(distances[k], 0.0f), cutoff) * per;
-      const int32_t knot = std::min(static_cast<int32_t>(x), last);
+      // With its arguments this way round, max turns a distance that is not a number into 0: a knot that exists. The weights stay NaN.
+      const int32_t knot = std::min(static_cast<int32_t>(std::min(std::max(0.0f, distances[k]), cutoff) * per), last);
       const float u = x - static_cast<float>(knot), square = u * u;
       to[k] = knot * row;
       w0[k] = 1 + square * (2 * u - 3);

@@ -12,7 +12,7 @@ namespace {
 
 const Kernels& chosen() {
   static const Kernels& kernels = []() -> const Kernels& {
-#if defined(__x86_64__)
+#if defined(EQUIJAX_X86)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
       return avx512::kernels;

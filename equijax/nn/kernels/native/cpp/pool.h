@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <memory>
 #include <mutex>
 
@@ -26,12 +27,22 @@ class PoolRunner {
     void* context;
     std::mutex mutex;
     std::condition_variable finished;
+    std::exception_ptr failed;  // what a task threw, on whatever thread
 
     void work() {
       int64_t mine = 0;
-      for (int64_t index; (index = next.fetch_add(1)) < count; ++mine) task(context, index);
+      std::exception_ptr mishap;
+      for (int64_t index; (index = next.fetch_add(1)) < count; ++mine) {
+        if (mishap != nullptr) continue;
+        try {
+          task(context, index);
+        } catch (...) {
+          mishap = std::current_exception();
+        }
+      }
       if (mine == 0) return;
       const std::lock_guard lock(mutex);
+      if (mishap != nullptr) failed = mishap;
       done += mine;
       if (done == count) finished.notify_all();
     }
@@ -49,6 +60,7 @@ class PoolRunner {
     // The caller never waits for a helper to start, only for tasks that a helper has already begun: a full pool cannot block it.
     std::unique_lock lock(state->mutex);
     state->finished.wait(lock, [&] { return state->done == count; });
+    if (state->failed != nullptr) std::rethrow_exception(state->failed);
   }
 
   xla::ffi::ThreadPool& pool_;

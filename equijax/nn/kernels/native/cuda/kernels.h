@@ -95,7 +95,7 @@ __device__ __forceinline__ float sum_channels(float value, int width) {
   return value;
 }
 
-// One edge: its harmonics, and its place between the knots of the table.
+// One edge: its harmonics, and its place in the table, beside the knot below it or the one that is wanted.
 template <int L>
 struct Edge {
   static constexpr int M = (L + 1) * (L + 1);
@@ -103,15 +103,17 @@ struct Edge {
   int64_t knot;
   float w[4];
 
-  __device__ __forceinline__ Edge(const Edges& e, int64_t node, int64_t slot, bool mirrored) {
+  __device__ __forceinline__ Edge(const Edges& e, int64_t node, int64_t slot, bool mirrored, int64_t wanted = -1) {
     unroll<L + 1>([&](auto l) {
       const float sign = mirrored && l % 2 ? -1.f : 1.f;
       unroll<2 * decltype(l)::value + 1>([&](auto m) { y[l * l + m] = sign * e.harmonics[(node * M + l * l + m) * e.slots + slot]; });
     });
     const float spacing = e.cutoff / static_cast<float>(e.knots - 1);
-    const float x = fminf(fmaxf(e.distances[node * e.slots + slot], 0.f), e.cutoff) * (1 / spacing);
-    const int below = static_cast<int>(x);
-    knot = below < e.knots - 2 ? below : e.knots - 2;
+    const float r = e.distances[node * e.slots + slot];
+    // A distance that is not a number finds the first knot, and comes out as it came in.
+    const float x = (r > e.cutoff ? e.cutoff : r < 0 ? 0 : r) * (1 / spacing);
+    const int below = x > 0 ? static_cast<int>(x) : 0;
+    knot = wanted >= 0 ? wanted : below < e.knots - 2 ? below : e.knots - 2;
     const float u = x - static_cast<float>(knot), square = u * u;
     w[0] = 1 + square * (2 * u - 3);
     w[1] = spacing * u * (1 + u * (u - 2));
@@ -222,7 +224,8 @@ __global__ void table(Edges e, Input in, const int32_t* order, const int32_t* fi
   const int64_t last = begin + (count < (split + 1) * length ? count : (split + 1) * length);
   for (int64_t k = begin + split * length + at.part; k < last; k += at.parts) {
     const int64_t node = order[k] / e.slots, slot = order[k] % e.slots;
-    const Edge<L> edge(e, node, slot, false);
+    // The knot is the one that the edges were sorted by: rounding may put a distance that lies on a knot to either side.
+    const Edge<L> edge(e, node, slot, false, interval);
     float h[2 * I + 1];
     read_features<I>(in, e.senders[order[k]], at.channel, h);
     for_paths<L, I>([&](auto path) {

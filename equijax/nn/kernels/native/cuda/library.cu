@@ -51,7 +51,7 @@ ffi::Error for_each_chunk(const Arrays& arrays, const Shape& shape, const Messag
     if (ffi::Error error = select(messages, index, p, blocks); error.failure()) return error;
     const char* failed = before(p, index);
     for (int number = 0; number < static_cast<int>(p.chunks.size()) && failed == nullptr; ++number) {
-      if (p.chunks[number].order > p.l_max) return bad("a chunk's order is above l_max");
+      if (p.chunks[number].order > p.l_max) continue;  // it has no paths
       const Input in = input_of(p, number, blocks.data());
       failed = with_orders(p.l_max, p.chunks[number].order, [&](auto orders) { return body(p, index, p.chunks[number], in, orders); });
     }
@@ -72,7 +72,8 @@ ffi::Error forward_call(Stream stream, Floats features, Floats table, Floats dis
 
 ffi::Error backward_call(Stream stream, Floats features, Floats table, Floats distances, Floats harmonics, Integers senders, Integers degrees,
                          ffi::RemainingArgs cotangent, Result gradient, Numbers chunks, Numbers blocks, Numbers paths, int64_t l_max, float cutoff) {
-  return for_each_chunk({features, table, distances, harmonics, senders, degrees}, {chunks, blocks, paths, l_max, cutoff}, cotangent, kNothing,
+  return for_each_chunk({features, table, distances, harmonics, senders, degrees}, {chunks, blocks, paths, l_max, cutoff}, cotangent,
+                        [&](const Problem& p, int64_t index) { return clear(stream, gradient->typed_data() + index * p.nodes * p.features, p.nodes * p.features); },
                         [&](const Problem& p, int64_t index, const Chunk& chunk, const Input& in, auto orders) {
                           float* out = gradient->typed_data() + index * p.nodes * p.features + chunk.start;
                           return launch(stream, backward<decltype(orders)::l_max, decltype(orders)::input>, p.nodes * in.groups(), edges_of(p), in, out);
