@@ -127,7 +127,7 @@ def cpu_name() -> str:
 
 
 def finish(out: Path, settings: Any, content: dict[str, Any]) -> None:
-    """Write the results with settings, versions and machine."""
-    plain = {key: str(value) if isinstance(value, Path) else value for key, value in dataclasses.asdict(settings).items()}
+    """Write the results with settings (of paths, the names alone), versions and machine."""
+    plain = {key: value.name if isinstance(value, Path) else value for key, value in dataclasses.asdict(settings).items()}
     write_json(out, {"settings": plain, **content, "versions": versions(), "machine": machine() | {"cpu": cpu_name(), "cores": os.cpu_count()}})
     print(f"wrote {out}")

@@ -53,7 +53,8 @@ class TrainConfig:
         batch: configurations in a step.
         patience: epochs without a better validation before stopping.
         mirror: show every other configuration as its mirror image; the propensity does not know left from right.
-        checkpoint_every: epochs between checkpoints.
+        checkpoint_every: epochs between checkpoints, at least.
+        checkpoint_seconds: and seconds, at least; the last epoch always has one.
         seed: of weights, order and mirrors.
         split_seed: of the split, apart from the rest so that several seeds can be compared on one split.
     """
@@ -70,13 +71,14 @@ class TrainConfig:
     patience: int = 40
     mirror: bool = False
     checkpoint_every: int = 5
+    checkpoint_seconds: float = 60.0
     seed: int = 0
     split_seed: int = 0
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch, self.patience, self.checkpoint_every) < 1:
             raise ConfigError(f"epochs {self.epochs}, batch {self.batch}, patience {self.patience} and checkpoint_every {self.checkpoint_every} must be 1 or more.")
-        for field in ("seed", "split_seed"):
+        for field in ("seed", "split_seed", "checkpoint_seconds"):
             if getattr(self, field) < 0:
                 raise ConfigError(f"{field} is {getattr(self, field)}; expected 0 or more.")
         for field in ("scalars", "arrows", "outputs", "mean_degree"):

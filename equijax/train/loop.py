@@ -147,6 +147,7 @@ class _Loop:
         done = int(state.step)
         loader = self.batches.from_step(done)
         bar = tqdm(total=self.config.epochs * per_epoch, initial=done, desc=f"train {count_weights(state.params):,} weights", unit="step", disable=self.quiet)
+        saved = time.monotonic()
         with bar:
             for epoch in range(progress.epoch, self.config.epochs):
                 if epoch - progress.best_epoch >= self.config.patience and self.validate:
@@ -155,8 +156,10 @@ class _Loop:
                 state, loss = self._epoch(state, loader, epoch, bar)
                 state, progress = self._validate(state, progress, epoch + 1, loss, bar)
                 last = epoch + 1 == self.config.epochs or (self.validate and epoch + 1 - progress.best_epoch >= self.config.patience)
-                if last or (epoch + 1) % self.config.checkpoint_every == 0:
+                due = (epoch + 1) % self.config.checkpoint_every == 0 and time.monotonic() - saved >= self.config.checkpoint_seconds
+                if last or due:
                     self._save(state, progress)
+                    saved = time.monotonic()
         return progress
 
     def _epoch(self, state: TrainState, loader: Iterator[Sample], epoch: int, bar: tqdm) -> tuple[TrainState, float]:

@@ -25,6 +25,7 @@ SETTINGS = """
 validation: 2
 epochs: 6
 checkpoint_every: 1
+checkpoint_seconds: 0
 network: {layers: 1, l_max: 1, channels: 3, cutoff: 1.6, activation: gate}
 inputs: {positions: thermal, energy: false}
 """

@@ -41,6 +41,7 @@ def config(toy_set):
         epochs=4,
         batch=2,
         checkpoint_every=1,
+        checkpoint_seconds=0,
     )
 
 

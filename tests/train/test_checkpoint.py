@@ -21,7 +21,7 @@ def test_what_is_saved_comes_back(saved):
     back = saved.restore(STATE)
     assert np.array_equal(back["weights"], STATE["weights"])
     assert back["weights"].dtype == STATE["weights"].dtype
-    assert saved.meta() == {"note": "first", "schema": 1}
+    assert saved.meta() == {"note": "first", "schema": 2}
 
 
 @pytest.mark.parametrize(
@@ -39,8 +39,8 @@ def test_another_architecture_or_precision_is_refused(saved, like, message):
 
 
 def test_another_schema_is_refused(saved, monkeypatch):
-    monkeypatch.setattr(checkpoint, "SCHEMA", 2)
-    with pytest.raises(CheckpointError, match="has schema 1; this equijax reads schema 2"):
+    monkeypatch.setattr(checkpoint, "SCHEMA", 3)
+    with pytest.raises(CheckpointError, match="has schema 2; this equijax reads schema 3"):
         saved.meta()
 
 

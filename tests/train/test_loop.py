@@ -35,7 +35,7 @@ def whole(tmp_path_factory, toy_set, cache):
     folder = tmp_path_factory.mktemp("runs") / "whole"
     config = TrainConfig(
         data=(str(toy_set),), validation=2, test=2, network=TINY, inputs=InputConfig("thermal", energy=False),
-        optimizer=OptimizerConfig(learning_rate=1e-2, warmup_steps=5), epochs=4, batch=2, checkpoint_every=1,
+        optimizer=OptimizerConfig(learning_rate=1e-2, warmup_steps=5), epochs=4, batch=2, checkpoint_every=1, checkpoint_seconds=0,
     )  # fmt: skip
     train(config, folder, cache, quiet=True)
     return config, folder
