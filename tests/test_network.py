@@ -10,7 +10,7 @@ from equijax.graph.graph import build_graph
 from equijax.graph.neighbors import NeighborSearch
 from equijax.network import Network, NetworkConfig, count_weights
 from equijax.testing import EQUIVARIANCE, cube_rotations, orthonormal, random_rotation, relative_difference, toy_snapshot
-from tests.conftest import graph_of
+from tests.conftest import graph_of, needs
 
 SMALL = NetworkConfig(layers=3, l_max=2, channels=4, outputs=3, cutoff=2.0)
 RICH = dataclasses.replace(SMALL, activation="gate", inputs_everywhere=True, scalars=2, arrows=1, decoder_hidden=(8,))
@@ -120,3 +120,24 @@ def test_inputs_that_do_not_fit_are_refused(toy):
         Network(RICH).init(jax.random.key(0), graph_of(toy))
     with pytest.raises(ConfigError, match="layers is 0; expected 1 or more"):
         NetworkConfig(layers=0)
+
+
+@pytest.mark.parametrize("kernel", ["native", "xla"])
+def test_layers_computed_again_have_the_same_gradients(monkeypatch, toy, kernel):
+    """As for large configurations, where what a layer needs in the backward pass is not kept."""
+    needs(kernel)
+    graph = graph_of(toy)
+    config = dataclasses.replace(SMALL, kernel=kernel)
+    network, variables = start(config, graph)
+
+    def gradients():
+        def loss(variables, vectors):
+            outputs, _ = network.apply(variables, graph.replace(vectors=vectors), train=True, mutable=["batch_stats"])
+            return jnp.square(outputs).sum()
+
+        return jax.jit(jax.grad(loss, argnums=(0, 1)))(variables, graph.vectors)
+
+    kept = gradients()
+    monkeypatch.setattr("equijax.network.LARGE", 10)
+    for ours, theirs in zip(jax.tree.leaves(gradients()), jax.tree.leaves(kept), strict=True):
+        assert relative_difference(ours, theirs) < 1e-5  # the same sums; XLA fuses what is around them otherwise
