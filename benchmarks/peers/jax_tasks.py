@@ -16,7 +16,7 @@ def tasks_of(apply: Callable[[Any, jax.Array], jax.Array], variables: Any, vecto
     gradient = jax.jit(jax.grad(lambda v, x: jnp.square(apply(v, x)).sum(), argnums=1))
 
     @jax.jit
-    def step(state):  # noqa: ANN001, ANN202
+    def step(state, vectors, targets):  # noqa: ANN001, ANN202 (everything an argument: the compiler computes constants beforehand)
         variables, memory = state
         gradients = jax.grad(lambda v: jnp.square(apply(v, vectors) - targets).mean())(variables)
         updates, memory = optimizer.update(gradients, memory)
@@ -24,7 +24,7 @@ def tasks_of(apply: Callable[[Any, jax.Array], jax.Array], variables: Any, vecto
 
     def train() -> None:
         nonlocal state
-        state = jax.block_until_ready(step(state))
+        state = jax.block_until_ready(step(state, vectors, targets))
 
     return {
         "forward": lambda: jax.block_until_ready(forward(variables, vectors)),

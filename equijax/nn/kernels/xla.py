@@ -32,7 +32,6 @@ BLOCK = 32
 def convolve(features: e3nn.IrrepsArray, geometry: Geometry, filters: Filters, paths: tuple[Triplet, ...], operands: Any = None) -> e3nn.IrrepsArray:
     """Return sum_j phi(r_ij) [Y(r_ij) x h_j]; arguments as `equijax.nn.kernels.convolve`, and the type that the sum over the slots multiplies in."""
     n = len(geometry.senders)
-    senders = gather(features.array, geometry.senders, geometry.reverse)
     couple = _coupling(features.irreps, geometry.irreps, paths)
     block = min(BLOCK, n)
     mixers = [_block_diagonal(filters.weights[:, path.start : path.start + path.channels]) for path in paths]
@@ -47,7 +46,12 @@ def convolve(features: e3nn.IrrepsArray, geometry: Geometry, filters: Filters, p
         mixed = [(part.reshape(block, part.shape[1], -1) @ mixer) for part, mixer in zip(coupled, mixers, strict=True)]
         return jnp.concatenate([jnp.swapaxes(part, 1, 2).reshape(block, -1) for part in mixed], axis=1)
 
-    blocks = jax.lax.map(one_block, tuple(_in_blocks(array, block) for array in (senders, geometry.harmonics, filters.basis(geometry.distances))))
+    @jax.checkpoint
+    def all_blocks(array, harmonics, distances):  # noqa: ANN001, ANN202 (what is gathered is as large as a layer's features forty times)
+        sent = gather(array, geometry.senders, geometry.reverse)
+        return jax.lax.map(one_block, tuple(_in_blocks(part, block) for part in (sent, harmonics, filters.basis(distances))))
+
+    blocks = all_blocks(features.array, geometry.harmonics, geometry.distances)
     return e3nn.IrrepsArray(message_irreps(paths).simplify(), blocks.reshape(-1, blocks.shape[-1])[:n])
 
 
