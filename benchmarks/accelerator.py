@@ -36,7 +36,7 @@ from equijax.nn.triplets import hidden_irreps, triplets
 from equijax.versions import machine, versions
 
 sys.path.insert(0, str(Path(__file__).parent / "peers"))
-from jax_tasks import tasks_of  # a module beside the peers, which run as scripts
+from jax_tasks import tasks_of  # type: ignore[import-not-found] # a module beside the peers, which run as scripts
 
 PRECISIONS = {
     "xla, highest": ("xla", "highest"),
@@ -66,7 +66,7 @@ def usable(kernel: str) -> str | None:
     return None
 
 
-def network_times(graph: Graph, targets: jax.Array, shape: dict[str, int], repeats: int) -> dict[str, Any]:
+def network_times(graph: Graph, targets: jax.Array, shape: dict[str, Any], repeats: int) -> dict[str, Any]:
     """Return errors against the reference, and times, of the network with each kernel."""
     rows: dict[str, Any] = {}
 
@@ -101,8 +101,8 @@ def network_times(graph: Graph, targets: jax.Array, shape: dict[str, int], repea
 
 def cue_convolution(channels: int, l_max: int, senders: jax.Array, receivers: jax.Array, nodes: int, method: str) -> tuple[Callable, int]:
     """Return cuEquivariance's channel-wise product, fused with gather and scatter: (filters, features, harmonics) -> messages; and its filters."""
-    import cuequivariance as cue
-    import cuequivariance_jax as cuex
+    import cuequivariance as cue  # type: ignore[import-not-found]
+    import cuequivariance_jax as cuex  # type: ignore[import-not-found]
 
     orders = range(l_max + 1)
     hidden = cue.Irreps(cue.SO3, "+".join(f"{channels}x{order}" for order in orders))
