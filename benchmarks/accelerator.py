@@ -93,7 +93,7 @@ def network_times(graph: Graph, targets: jax.Array, shape: dict[str, Any], repea
         with jax.default_matmul_precision(precision):
             errors = [float(np.abs(ours - theirs).max() / max(np.abs(theirs).max(), 1e-30)) for ours, theirs in zip(value_and_gradients(kernel), expected, strict=True)]
             apply: Any = functools.partial(lambda model, v, vectors: model.apply(v, graph.replace(vectors=vectors)), network(kernel))
-            times = {task: median_ms(run, repeats) for task, run in tasks_of(apply, variables, graph.vectors, targets).items()}
+            times = {task: median_ms(run, repeats) for task, run in tasks_of(apply, variables, jnp.asarray(graph.vectors), targets).items()}
         rows[name] = {"error_of_values": errors[0], "largest_error_of_gradients": max(errors[1:]), **times}
         print(f"{name:14s} values {errors[0]:.1e} gradients {max(errors[1:]):.1e} " + "  ".join(f"{task} {row['ms']:.3f} ms" for task, row in times.items()), flush=True)
     return rows
