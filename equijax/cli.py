@@ -284,7 +284,9 @@ def main(arguments: list[str] | None = None) -> None:
     except EquijaxError as error:
         _stop(str(error))
     except (KeyboardInterrupt, EOFError):
-        _stop("interrupted; what was finished is kept (a training goes on with --resume).")
+        print("equijax: interrupted; what was finished is kept (a training goes on with --resume).", file=sys.stderr, flush=True)
+        # Files are closed by now. Threads that read ahead would only complain of the end of the interpreter: they end with the process.
+        os._exit(2)
     except OSError as error:
         _stop(f"{error.filename or 'a file'}: {error.strerror or error}.")
 

@@ -13,10 +13,10 @@ TINY = ["--layers", "2", "--l-max", "1", "--channels", "4"]
 FIRST_CORE = str(min(os.sched_getaffinity(0)))
 
 COMMANDS = {
-    "convolution.py": [*TINY, "--particles", "64", "--rounds", "1", "--core", FIRST_CORE, "--only", "equijax, xla", "DeepMind 2020 (jraph)"],
-    "growth.py": [*TINY, "--particles", "64", "216", "--steps-to", "64", "--rounds", "1", "--cores", FIRST_CORE],
-    "threads.py": [*TINY, "--particles", "64", "--rounds", "1", "--cores", FIRST_CORE, "--kernels", "native"],
-    "compile_time.py": ["--layers", "2", "--channels", "4", "--particles", "64", "--orders", "1", "--kernels", "native", "xla"],
+    "convolution.py": [*TINY, "--particles", "125", "--rounds", "1", "--core", FIRST_CORE, "--only", "equijax, xla", "DeepMind 2020 (jraph)"],
+    "growth.py": [*TINY, "--particles", "125", "216", "--steps-to", "125", "--rounds", "1", "--cores", FIRST_CORE],
+    "threads.py": [*TINY, "--particles", "125", "--rounds", "1", "--cores", FIRST_CORE, "--kernels", "native"],
+    "compile_time.py": ["--layers", "2", "--channels", "4", "--particles", "125", "--orders", "1", "--kernels", "native", "xla"],
     "million.py": [*TINY, "--particles", "1000"],
 }
 
@@ -41,7 +41,7 @@ def test_it_runs_and_writes_what_it_measured(script, tmp_path):
 @pytest.mark.slow
 def test_the_accelerator_benchmark_finds_every_kernel_exact(tmp_path):
     problem = tmp_path / "problem.npz"
-    subprocess.run([sys.executable, str(FOLDER / "write_problem.py"), str(problem), "--particles", "64"], check=True, capture_output=True)
+    subprocess.run([sys.executable, str(FOLDER / "write_problem.py"), str(problem), "--particles", "125"], check=True, capture_output=True)
     content = run(tmp_path, "accelerator.py", "--problem", problem, "--repeats", "1", *TINY)
     for name in ("xla, highest", "native"):
         assert content["network"][name]["error_of_values"] < 5e-6
