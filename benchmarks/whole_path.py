@@ -2,8 +2,9 @@
 
     python benchmarks/whole_path.py --data FOLDER_OF_TEN_CONFIGURATIONS
 
-An epoch is what training takes for ten more epochs, two checkpoints and every line of the log among them, divided by ten; the step is timed by
-itself on a batch that is already in place. Compilation is in neither.
+An epoch is what training takes for EPOCHS more epochs, divided by them: every line of the log is in it and, with more than a minute of training, a
+checkpoint of those that come at most once a minute. The step is timed by itself on a batch that is already in place, half of it before and half after
+the epochs, and the overhead is the median over rounds, so that a machine that changes its pace between rounds does not count. Compilation is in neither.
 """
 
 import dataclasses
@@ -35,7 +36,8 @@ class Settings:
         data: files or a folder.
         layers, l_max, channels: shape of the network.
         cache: folder for graphs; a temporary one if absent.
-        rounds: of the epochs and of the steps.
+        epochs: more in the longer run than in the shorter.
+        rounds: of epochs and steps.
         out: JSON file to write.
     """
 
@@ -44,6 +46,7 @@ class Settings:
     l_max: int = 2
     channels: int = 8
     cache: Path | None = None
+    epochs: int = 25
     rounds: int = 3
     out: Path = Path("whole_path.json")
 
@@ -60,27 +63,43 @@ def main(settings: Settings) -> None:
             train(dataclasses.replace(config, epochs=epochs), Path(folder) / name, cache, quiet=True)
             return time.perf_counter() - start
 
+        bare = _BareStep(config, cache)
         seconds(1, "warm")
-        epochs = [(seconds(12, f"long{k}") - seconds(2, f"short{k}")) / 10 for k in range(settings.rounds)]
+        epochs, steps = [], []
+        for k in range(settings.rounds):
+            before = bare.seconds()
+            epochs.append((seconds(settings.epochs + 2, f"long{k}") - seconds(2, f"short{k}")) / settings.epochs)
+            steps.append(statistics.median(before + bare.seconds()))
+    shares = [epoch / (bare.configurations * step) - 1 for epoch, step in zip(epochs, steps, strict=True)]
+    print(f"{bare.configurations} configurations of {bare.particles} particles: an epoch {min(epochs):.2f} to {max(epochs):.2f} s, a step {min(steps):.4f} to {max(steps):.4f} s")
+    print(f"all that is not the step adds {100 * statistics.median(shares):.1f} % ({100 * min(shares):.1f} to {100 * max(shares):.1f})")
+    finish(settings.out, settings, {"epoch_s": epochs, "step_s": steps, "overhead": shares, "configurations": bare.configurations})
+
+
+class _BareStep:
+    """The training step of a run, on one batch that stays in place."""
+
+    def __init__(self, config: TrainConfig, cache: Cache) -> None:
         prepared = prepare(config, cache, quiet=True)
         source = prepared.source(config, prepared.split.train)
         mesh = make_mesh(1)
         optimizer = make_optimizer(config.optimizer, 100)
         model = Network(prepared.network, AXIS)
-        state = initial_state(model, optimizer, source[0].graph, 0)
-        step = make_step(model, optimizer, config.optimizer.ema, mesh, config.mirror, 0)
-        batch = jax.device_put(stack([source[0]]), spread(mesh))
-        steps = []
-        for _ in range(10 * settings.rounds + 1):
+        self.state = initial_state(model, optimizer, source[0].graph, 0)
+        self.step = make_step(model, optimizer, config.optimizer.ema, mesh, config.mirror, 0)
+        self.batch = jax.device_put(stack([source[0]]), spread(mesh))
+        self.configurations, self.particles = len(source), len(self.batch.targets[0])
+        self.state, _ = self.step(self.state, self.batch)
+
+    def seconds(self, times: int = 30) -> list[float]:
+        """Return how long each of some steps took."""
+        taken = []
+        for _ in range(times):
             start = time.perf_counter()
-            state, loss = step(state, batch)
+            self.state, loss = self.step(self.state, self.batch)
             jax.block_until_ready(loss)
-            steps.append(time.perf_counter() - start)
-    epoch, one = statistics.median(epochs), statistics.median(steps[1:])
-    share = epoch / (len(source) * one) - 1
-    print(f"{len(source)} configurations of {len(batch.targets[0])} particles: an epoch {epoch:.2f} s ({min(epochs):.2f} to {max(epochs):.2f}), a step {one:.4f} s")
-    print(f"all that is not the step adds {100 * share:.1f} %")
-    finish(settings.out, settings, {"epoch_s": epochs, "step_s": one, "overhead": share, "configurations": len(source)})
+            taken.append(time.perf_counter() - start)
+        return taken
 
 
 if __name__ == "__main__":
