@@ -71,7 +71,8 @@ def main(settings: Settings) -> None:
             epochs.append((seconds(settings.epochs + 2, f"long{k}") - seconds(2, f"short{k}")) / settings.epochs)
             steps.append(statistics.median(before + bare.seconds()))
     shares = [epoch / (bare.configurations * step) - 1 for epoch, step in zip(epochs, steps, strict=True)]
-    print(f"{bare.configurations} configurations of {bare.particles} particles: an epoch {min(epochs):.2f} to {max(epochs):.2f} s, a step {min(steps):.4f} to {max(steps):.4f} s")
+    print(f"{bare.configurations} configurations of {bare.particles} particles")
+    print(f"an epoch {min(epochs):.2f} to {max(epochs):.2f} s, a step {min(steps):.4f} to {max(steps):.4f} s")
     print(f"all that is not the step adds {100 * statistics.median(shares):.1f} % ({100 * min(shares):.1f} to {100 * max(shares):.1f})")
     finish(settings.out, settings, {"epoch_s": epochs, "step_s": steps, "overhead": shares, "configurations": bare.configurations})
 
