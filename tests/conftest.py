@@ -81,4 +81,4 @@ def _emulate_cuda() -> None:
         built = Path(folder) / "emulated.so"
         command = ["c++", "-x", "c++", "-std=c++17", "-O1", "-shared", "-fPIC", "-DEQUIJAX_TARGET=cuda", *paths, str(source / "cuda" / "library.cu"), "-o", str(built)]
         subprocess.run(command, check=True)
-        library.register(built, "cuda", "cpu")
+        library.LIBRARIES["cuda"].register(built, "cpu")

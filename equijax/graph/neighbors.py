@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax_md import partition, space
+from jaxtyping import Float
 
 from equijax._types import HostBox, HostPositions
 from equijax.errors import SnapshotError
@@ -33,7 +34,7 @@ _ROUNDING = 16 * float(np.finfo(np.float32).eps)
 """Widening of the search, relative to the box: candidates are found in float32, exact distances are taken afterwards in float64."""
 
 
-def check_cutoff(box: HostBox, cutoff: float, name: str = "snapshot") -> None:
+def check_cutoff(box: Float[np.ndarray, "d"], cutoff: float, name: str = "snapshot") -> None:
     """Refuse a cutoff that would let a particle meet two images of another.
 
     Raises:
@@ -60,6 +61,34 @@ def list_functions(box: HostBox, cutoff: float, skin: float, half: bool, capacit
     style = partition.NeighborListFormat.OrderedSparse if half else partition.NeighborListFormat.Sparse
     functions = partition.neighbor_list(displacement, jnp.asarray(box), cutoff, skin, capacity, format=style)
     return functions, displacement, shift
+
+
+class DenseTables:
+    """Tables (k, n) of all neighbours by jax-md, for a batch of configurations of one box; see `equijax.graph.tables`.
+
+    Args:
+        box: (d,) side lengths.
+        reach: a pair is listed when it is closer than this.
+        examples: (r, n, d) positions in [0, L] for which there must be room.
+    """
+
+    def __init__(self, box: np.ndarray, reach: float, examples: np.ndarray) -> None:
+        displacement, _ = space.periodic(jnp.asarray(box))
+        functions = partition.neighbor_list(displacement, jnp.asarray(box), reach, 0.0, format=partition.NeighborListFormat.Dense)
+        room = 0
+        while True:
+            self._list = functions.allocate(jnp.asarray(examples[0]), extra_capacity=room)
+            self.slots = self._list.idx.shape[1]
+            if not bool(self(jnp.asarray(examples))[1]):
+                return
+            room = 2 * room or self.slots // 8 + 1
+
+    def __call__(self, positions: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return the tables (r, k, n) of positions (r, n, d) in [0, L], and whether pairs are missing for want of room."""
+        lists = jax.vmap(self._list.update)(positions)
+        n = positions.shape[1]
+        own = jnp.arange(n, dtype=jnp.int32)[None, :, None]
+        return jnp.swapaxes(jnp.where(lists.idx < n, lists.idx, own), 1, 2).astype(jnp.int32), lists.did_buffer_overflow.any()
 
 
 class _Lists:

@@ -29,13 +29,32 @@ class PairPotential:
 
     def energy(self, squared: Float[jax.Array, "e"], first: Int[jax.Array, "e"], second: Int[jax.Array, "e"]) -> Float[jax.Array, "e"]:
         """Return the energy of each pair from its squared distance and the two types; finite everywhere, zero beyond the cut."""
-        epsilon = jnp.asarray(self.epsilon, squared.dtype)[first, second]
-        sigma = jnp.asarray(self.sigma, squared.dtype)[first, second]
-        scaled = squared / sigma**2
-        inside = (scaled < self.cut**2) & (scaled > 0)
-        sixth = 1 / jnp.where(inside, scaled, 1.0) ** 3
+        epsilon, _, inside, sixth = self._reduced(squared, first, second)
         shift = 4 * (self.cut**-12 - self.cut**-6)
         return jnp.where(inside, epsilon * (4 * (sixth**2 - sixth) - shift), 0.0)
+
+    def force_factor(self, squared: Float[jax.Array, "e"], first: Int[jax.Array, "e"], second: Int[jax.Array, "e"]) -> Float[jax.Array, "e"]:
+        """Return -u'(r) / r of each pair, which times the vector from the second to the first is the force on the first; zero beyond the cut."""
+        epsilon, safe, inside, sixth = self._reduced(squared, first, second)
+        return jnp.where(inside, 24 * epsilon * (2 * sixth**2 - sixth) / safe, 0.0)
+
+    def _reduced(self, squared: jax.Array, first: jax.Array, second: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+        """Return epsilon, a distance squared that is safe to divide by, whether the pair interacts, and (sigma / r)^6."""
+        epsilon, sigma_squared = (self._of_pair(np.asarray(table, squared.dtype) ** power, first, second) for table, power in ((self.epsilon, 1), (self.sigma, 2)))
+        inside = (squared < self.cut**2 * sigma_squared) & (squared > 0)
+        safe = jnp.where(inside, squared, sigma_squared)
+        return epsilon, safe, inside, (sigma_squared / safe) ** 3
+
+    @staticmethod
+    def _of_pair(table: np.ndarray, first: jax.Array, second: jax.Array) -> jax.Array:
+        """Look a symmetric table up by choices, which run over vectors where an indexed load would not."""
+        low, high = jnp.minimum(first, second), jnp.maximum(first, second)
+        value = jnp.full(first.shape, table[0, 0])
+        for i in range(len(table)):
+            for j in range(i, len(table)):
+                if (i, j) != (0, 0):
+                    value = jnp.where((low == i) & (high == j), table[i, j], value)
+        return value
 
 
 KOB_ANDERSEN = PairPotential()

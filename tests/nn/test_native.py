@@ -176,13 +176,13 @@ def test_what_it_cannot_do_is_said():
 
 
 def test_without_a_library_xla_is_used_and_the_reason_given(monkeypatch):
-    monkeypatch.setattr(library, "path", lambda device: None)
-    library.load.cache_clear()
+    monkeypatch.setattr(library.LIBRARIES["cpu"], "path", lambda: None)
+    library.LIBRARIES["cpu"].load.cache_clear()
     assert choose("auto", 2, 256).kernel == "xla"
     assert "no C++ compiler (GCC 12 or Clang) was found" in choose("auto", 2, 256).reason
     with pytest.raises(ConfigError, match="was not built"):
         choose("native", 2, 256)
-    library.load.cache_clear()
+    library.LIBRARIES["cpu"].load.cache_clear()
 
 
 @pytest.mark.slow

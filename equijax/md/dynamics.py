@@ -1,0 +1,247 @@
+"""Molecular dynamics of many replicas of a system at once, by jax-md's integrators in float64 and forces in float32.
+
+The compiled segment makes the neighbour tables, takes steps until some particle has used up its half of the skin, makes them again, and so on. A
+segment whose tables lacked room, or in which a particle went further than the skin allows, is thrown away and run again with more room or more care.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax_md import simulate, space
+from jaxtyping import Float
+
+from equijax.errors import ConfigError, ConvergenceError
+from equijax.graph.tables import Tables, fixed_point
+from equijax.md.forces import PairForces
+from equijax.md.system import System
+
+SKIN = 0.3
+"""How far beyond the cut pairs are listed (sigma_AA)."""
+
+REBUILDS = 32
+"""Tables made in one segment."""
+
+FASTEST = 6.0
+"""No particle is expected to move further in a step than this many thermal velocities take it."""
+
+MOST_ROOM = 1000
+"""Neighbours of a particle that no liquid has."""
+
+AXIS = "replicas"
+
+
+@dataclasses.dataclass(frozen=True)
+class Ensemble:
+    """How heat is exchanged, and the time step.
+
+    Attributes:
+        kind: "nve" (velocity Verlet), "nose-hoover" (a chain of three thermostats) or "langevin" (BAOAB).
+        temperature: of the bath, and of the velocities that are drawn.
+        time_step: in Lennard-Jones time units.
+        relaxation: of the Nose-Hoover chain, in time units; the inverse friction of Langevin dynamics.
+    """
+
+    kind: Literal["nve", "nose-hoover", "langevin"] = "nve"
+    temperature: float = 1.0
+    time_step: float = 0.005
+    relaxation: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("nve", "nose-hoover", "langevin"):
+            raise ConfigError(f"ensemble {self.kind!r}; expected nve, nose-hoover or langevin.")
+        for name in ("temperature", "time_step", "relaxation"):
+            if not 0 < getattr(self, name) < np.inf:
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected a positive number.")
+
+
+class Dynamics:
+    """Moves replicas of a system through time; one compilation for each number of replicas.
+
+    Args:
+        system: what moves.
+        ensemble: how.
+        devices: over which replicas are spread; by default the first alone.
+        tables: method of the neighbour tables, "auto", "native" or "jax-md".
+        skin: of the tables (sigma_AA); made smaller where the box is small.
+        double: forces in float64.
+
+    Raises:
+        SnapshotError: the box is too small for the cutoff.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        ensemble: Ensemble,
+        devices: list[jax.Device] | None = None,
+        tables: str = "auto",
+        skin: float = SKIN,
+        double: bool = False,
+    ) -> None:
+        self.system, self.ensemble = system, ensemble
+        self.mesh = Mesh(np.array(devices or jax.devices()[:1]), (AXIS,))
+        cuts = system.potential.cut * np.asarray(system.potential.sigma)
+        self.skin = min(skin, (float(system.box.min()) / 2 - float(cuts.max())) * 0.999)
+        self.tables = Tables(system.box, system.types, cuts + self.skin, tables)
+        self.pairs = PairForces(system.box, system.types, system.potential, double)
+        self._margin = FASTEST * ensemble.temperature**0.5 * ensemble.time_step
+        if not self._margin < self.skin / 2:
+            raise ConfigError(
+                f"time step {ensemble.time_step:g} at temperature {ensemble.temperature:g}: a particle may move {self._margin:.2g} in one step, "
+                f"and the skin of the neighbour tables allows {self.skin / 2:.2g}; use a smaller time step or a larger box."
+            )
+        with jax.enable_x64(True):
+            self._initialise, self._step = self._integrator()
+        self._segments: dict[tuple, Callable] = {}
+
+    def start(self, positions: Float[np.ndarray, "r n d"], momenta: Float[np.ndarray, "r n d"], seed: int = 0) -> Any:
+        """Return the state of replicas with these positions (any image of the box) and momenta.
+
+        Args:
+            positions: of each replica.
+            momenta: of each replica, for instance from `maxwell`.
+            seed: of the noise of Langevin dynamics.
+
+        Raises:
+            ConfigError: the replicas cannot be spread evenly over the devices.
+        """
+        if len(positions) % self.mesh.size:
+            raise ConfigError(f"{len(positions)} replicas cannot be spread evenly over {self.mesh.size} devices; use a multiple.")
+        with jax.enable_x64(True):
+            coordinates = fixed_point(jnp.asarray(positions), jnp.asarray(self.system.box))
+            self._make_room(coordinates)
+            keys = jax.random.split(jax.random.PRNGKey(seed), len(positions))
+            table, _ = self.tables(coordinates)
+            state = jax.vmap(lambda key, x, p: self._initialise(key, x, momenta=p, table=table))(keys, jnp.asarray(positions), jnp.asarray(momenta))
+            return jax.device_put(state, NamedSharding(self.mesh, PartitionSpec(AXIS)))
+
+    def advance(self, state: Any, steps: int) -> Any:
+        """Return the state some steps later.
+
+        Raises:
+            ConvergenceError: particles move faster than any liquid allows.
+        """
+        with jax.enable_x64(True):
+            left = jnp.full(self.mesh.size, steps, jnp.int32)
+            while int(np.max(left)) > 0:
+                new, rest, missing, moved = self._segment()(state, left)
+                if np.any(missing):
+                    self._make_room(fixed_point(state.position, jnp.asarray(self.system.box)))
+                    continue
+                if not np.all(np.asarray(moved) <= self.skin / 2):
+                    self._take_care(float(np.max(moved)))
+                    continue
+                state, left = new, rest
+            return state
+
+    def potential_energy(self, state: Any) -> Float[np.ndarray, "r"]:
+        """Return the potential energy per particle of each replica."""
+        with jax.enable_x64(True):
+            return np.asarray(self._energies(state.position)) / len(self.system)
+
+    def temperature(self, state: Any) -> Float[np.ndarray, "r"]:
+        """Return the kinetic temperature of each replica, 2 K / (degrees of freedom)."""
+        return (np.asarray(state.momentum) ** 2).sum((1, 2)) / self.system.degrees_of_freedom
+
+    @functools.cached_property
+    def _energies(self) -> Callable:
+        def energies(positions: jax.Array) -> jax.Array:
+            table, _ = self.tables(fixed_point(positions, jnp.asarray(self.system.box)))
+            return self.pairs.energies(positions.reshape(-1, positions.shape[-1]), table).reshape(positions.shape[:2]).sum(1)
+
+        return jax.jit(energies)
+
+    def _integrator(self) -> tuple[Callable, Callable]:
+        # Positions stay in whichever image they reach: displacements are measured on them.
+        _, shift = space.free()
+        dt, kT, tau = self.ensemble.time_step, self.ensemble.temperature, self.ensemble.relaxation
+
+        @jax.custom_batching.custom_vmap
+        def of_replica(positions: jax.Array, table: jax.Array) -> jax.Array:
+            # jax-md asks for the shape of this; the forces are those of all replicas, below.
+            return jnp.full_like(positions, jnp.nan)
+
+        @of_replica.def_vmap
+        def _(count: int, batched: list, positions: jax.Array, table: jax.Array) -> tuple[jax.Array, bool]:
+            """Take the forces of all replicas in one go: their table is one, and the vectors longer."""
+            return self.pairs.forces(positions.reshape(-1, positions.shape[-1]), table).reshape(positions.shape), True
+
+        def force(positions: jax.Array, table: jax.Array, **_: Any) -> jax.Array:
+            return of_replica(positions, table)
+
+        if self.ensemble.kind == "nve":
+            initialise, step = simulate.nve(force, shift, dt)
+            return functools.partial(_with_temperature, initialise, kT), step
+        if self.ensemble.kind == "nose-hoover":
+            # The least that the chain can do: its default, twelve substeps a step, would take longer than the forces.
+            return simulate.nvt_nose_hoover(force, shift, dt, kT, chain_length=3, chain_steps=1, sy_steps=1, tau=tau)
+        return simulate.nvt_langevin(force, shift, dt, kT, gamma=1 / tau)
+
+    def _make_room(self, coordinates: jax.Array) -> None:
+        self.tables.make_room(np.asarray(coordinates))
+        if self.tables.slots > min(MOST_ROOM, 2 * len(self.system)):
+            raise ConvergenceError(
+                f"a particle has {self.tables.slots} neighbours: particles crowd together beyond any liquid; check the positions, the units and the box."
+            )
+        self.__dict__.pop("_energies", None)
+
+    def _take_care(self, moved: float) -> None:
+        self._margin *= 2
+        if not self._margin < self.skin / 2:
+            raise ConvergenceError(
+                f"a particle moved {moved:.3g} between two steps at time step {self.ensemble.time_step:g}: the dynamics blew up; "
+                "use a smaller time step, or a start without overlapping particles."
+            )
+
+    def _segment(self) -> Callable:
+        key = self.tables.slots, self._margin
+        if key not in self._segments:
+            split = PartitionSpec(AXIS)
+            spread = jax.shard_map(self._on_a_device, mesh=self.mesh, in_specs=(split, split), out_specs=(split, split, split, split), check_vma=False)
+            self._segments[key] = jax.jit(spread)
+        return self._segments[key]
+
+    def _on_a_device(self, state: Any, left: jax.Array) -> tuple[Any, jax.Array, jax.Array, jax.Array]:
+        """Advance a device's replicas by up to `left` steps; also return what is left of them, whether tables lacked pairs, and the longest way of a particle."""
+        step = jax.vmap(lambda state, table: self._step(state, table=table), in_axes=(0, None))
+
+        def with_new_tables(carry: tuple) -> tuple:
+            state, left, missing, furthest = carry
+            table, lacking = self.tables(fixed_point(state.position, jnp.asarray(self.system.box)))
+            origin = state.position
+
+            def more(carry: tuple) -> jax.Array:
+                _, left, moved = carry
+                return (left > 0) & (moved + self._margin < self.skin / 2)
+
+            def one_step(carry: tuple) -> tuple:
+                state, left, _ = carry
+                state = step(state, table)
+                return state, left - 1, jnp.sqrt(((state.position - origin) ** 2).sum(-1).max())
+
+            state, left, moved = jax.lax.while_loop(more, one_step, (state, left, jnp.zeros(())))
+            return state, left, missing | lacking, jnp.maximum(furthest, moved)
+
+        def rebuild(carry: tuple, _: None) -> tuple[tuple, None]:
+            return jax.lax.cond(carry[1] > 0, with_new_tables, lambda carry: carry, carry), None
+
+        first = (state, left[0], jnp.zeros((), bool), jnp.zeros(()))
+        (state, rest, missing, furthest), _ = jax.lax.scan(rebuild, first, None, length=REBUILDS)
+        return state, rest[None], missing[None], furthest[None]
+
+
+def _with_temperature(initialise: Callable, temperature: float, key: jax.Array, positions: jax.Array, **more: Any) -> Any:
+    """jax-md's NVE asks for a temperature even where momenta are given."""
+    return initialise(key, positions, temperature, **more)
+
+
+def maxwell(seed: int | np.random.SeedSequence, shape: tuple[int, ...], temperature: float) -> Float[np.ndarray, "r n d"]:
+    """Return momenta (r, n, d) of unit masses at a temperature, with no total momentum."""
+    momenta = np.random.default_rng(seed).normal(scale=temperature**0.5, size=shape)
+    return momenta - momenta.mean(1, keepdims=True)
