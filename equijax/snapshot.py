@@ -29,6 +29,7 @@ class Snapshot:
         propensity: (n, t), mean displacement over the isoconfigurational ensemble.
         propensity_halves: (2, n, t), the same over the first and the second half of the trajectories, for the noise ceiling.
         trajectories: number of trajectories behind the propensity.
+        bond_breaking: (n, t), share of its bonds that each particle has lost at `times`, mean over the trajectories.
 
     Raises:
         SnapshotError: a shape, number, type or box is unusable.
@@ -46,6 +47,7 @@ class Snapshot:
     propensity: Float[np.ndarray, "n t"] | None = None
     propensity_halves: Float[np.ndarray, "2 n t"] | None = None
     trajectories: int | None = None
+    bond_breaking: Float[np.ndarray, "n t"] | None = None
 
     def __post_init__(self) -> None:
         positions = _finite(self, "positions", self.positions)
@@ -66,6 +68,7 @@ class Snapshot:
             "cage_positions": (n, 3),
             "propensity": (n, t),
             "propensity_halves": (2, n, t),
+            "bond_breaking": (n, t),
         }
         for field, shape in shapes.items():
             value = getattr(self, field)
@@ -78,7 +81,7 @@ class Snapshot:
 
     def _check_times(self) -> int:
         if self.times is None:
-            if self.propensity is not None or self.propensity_halves is not None:
+            if any(value is not None for value in (self.propensity, self.propensity_halves, self.bond_breaking)):
                 raise SnapshotError(f"{self.name}: a propensity without its times; give `times`, one for each column.")
             return 0
         times = _finite(self, "times", self.times)

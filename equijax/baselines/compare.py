@@ -3,11 +3,12 @@
 import numpy as np
 
 from equijax.baselines.ridge import Ridge
+from equijax.configs import from_dict
 from equijax.data.cache import Cache
 from equijax.data.samples import Quenches
 from equijax.data.snapshots import SnapshotSet
 from equijax.metrics import Row, table
-from equijax.train.config import TrainConfig, from_dict
+from equijax.train.config import TrainConfig
 from equijax.train.evaluate import Evaluation
 
 

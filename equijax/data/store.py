@@ -20,7 +20,7 @@ from equijax.snapshot import Snapshot
 FORMAT = "equijax-store"
 VERSION = 1
 MARGIN = 2**20
-_ARRAYS = ("positions", "types", "box", "inherent_positions", "inherent_energy", "cage_positions", "times", "propensity", "propensity_halves")
+_ARRAYS = ("positions", "types", "box", "inherent_positions", "inherent_energy", "cage_positions", "times", "propensity", "propensity_halves", "bond_breaking")
 _ATTRIBUTES = ("temperature", "trajectories")
 
 

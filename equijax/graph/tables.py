@@ -1,7 +1,8 @@
 """Neighbour tables for molecular dynamics: made again every few steps, inside the compiled program.
 
 A table (k, r n) is slot-major: row k names the k-th neighbour of every particle of every replica, or the particle itself where it has none, so that the
-sum over neighbours is a short loop over long vectors. Replicas stand one behind the other, and so do the numbers of their particles. A table comes from jax-md on any device, and on a CPU from the package's own cell list, ten times faster.
+sum over neighbours is a short loop over long vectors. Replicas stand one behind the other, and so do the numbers of their particles. A table comes
+from jax-md on any device, and on a CPU from the package's own cell list, ten times faster.
 """
 
 import functools

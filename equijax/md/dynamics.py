@@ -7,7 +7,7 @@ segment whose tables lacked room, or in which a particle went further than the s
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +32,9 @@ FASTEST = 6.0
 
 MOST_ROOM = 1000
 """Neighbours of a particle that no liquid has."""
+
+WALL = 200.0
+"""Stiffness of the wall of a cage (epsilon_AA / sigma_AA^2): a thermal particle goes some hundredths of sigma_AA into it."""
 
 AXIS = "replicas"
 
@@ -60,6 +63,23 @@ class Ensemble:
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected a positive number.")
 
 
+class Moving(NamedTuple):
+    """Replicas on their way: the integrator's state, and where their cages are if they have any."""
+
+    state: Any
+    anchors: jax.Array | None
+
+    @property
+    def positions(self) -> jax.Array:
+        """(r, n, d), in whichever image of the box they have reached."""
+        return self.state.position
+
+    @property
+    def momenta(self) -> jax.Array:
+        """(r, n, d)."""
+        return self.state.momentum
+
+
 class Dynamics:
     """Moves replicas of a system through time; one compilation for each number of replicas.
 
@@ -70,9 +90,11 @@ class Dynamics:
         tables: method of the neighbour tables, "auto", "native" or "jax-md".
         skin: of the tables (sigma_AA); made smaller where the box is small.
         double: forces in float64.
+        cage: how far a particle may go from where it started, by a harmonic wall (sigma_AA); None for free ones.
 
     Raises:
         SnapshotError: the box is too small for the cutoff.
+        ConfigError: the time step is too large for the skin.
     """
 
     def __init__(
@@ -83,24 +105,25 @@ class Dynamics:
         tables: str = "auto",
         skin: float = SKIN,
         double: bool = False,
+        cage: float | None = None,
     ) -> None:
-        self.system, self.ensemble = system, ensemble
+        self.system, self.ensemble, self.cage = system, ensemble, cage
         self.mesh = Mesh(np.array(devices or jax.devices()[:1]), (AXIS,))
         cuts = system.potential.cut * np.asarray(system.potential.sigma)
         self.skin = min(skin, (float(system.box.min()) / 2 - float(cuts.max())) * 0.999)
         self.tables = Tables(system.box, system.types, cuts + self.skin, tables)
         self.pairs = PairForces(system.box, system.types, system.potential, double)
-        self._margin = FASTEST * ensemble.temperature**0.5 * ensemble.time_step
-        if not self._margin < self.skin / 2:
+        self.margin = FASTEST * ensemble.temperature**0.5 * ensemble.time_step
+        if not self.margin < self.skin / 2:
             raise ConfigError(
-                f"time step {ensemble.time_step:g} at temperature {ensemble.temperature:g}: a particle may move {self._margin:.2g} in one step, "
+                f"time step {ensemble.time_step:g} at temperature {ensemble.temperature:g}: a particle may move {self.margin:.2g} in one step, "
                 f"and the skin of the neighbour tables allows {self.skin / 2:.2g}; use a smaller time step or a larger box."
             )
         with jax.enable_x64(True):
             self._initialise, self._step = self._integrator()
         self._segments: dict[tuple, Callable] = {}
 
-    def start(self, positions: Float[np.ndarray, "r n d"], momenta: Float[np.ndarray, "r n d"], seed: int = 0) -> Any:
+    def start(self, positions: Float[np.ndarray, "r n d"], momenta: Float[np.ndarray, "r n d"], seed: int = 0) -> Moving:
         """Return the state of replicas with these positions (any image of the box) and momenta.
 
         Args:
@@ -118,11 +141,18 @@ class Dynamics:
             self._make_room(coordinates)
             keys = jax.random.split(jax.random.PRNGKey(seed), len(positions))
             table, _ = self.tables(coordinates)
-            state = jax.vmap(lambda key, x, p: self._initialise(key, x, momenta=p, table=table))(keys, jnp.asarray(positions), jnp.asarray(momenta))
-            return jax.device_put(state, NamedSharding(self.mesh, PartitionSpec(AXIS)))
+            start = jnp.asarray(positions)
+            state = jax.vmap(lambda key, x, p: self._initialise(key, x, momenta=p, table=table))(keys, start, jnp.asarray(momenta))
+            moving = Moving(state, None if self.cage is None else start)
+            return jax.device_put(moving, NamedSharding(self.mesh, PartitionSpec(AXIS)))
 
-    def advance(self, state: Any, steps: int) -> Any:
-        """Return the state some steps later.
+    def advance(self, moving: Moving, steps: int, progress: Callable[[int], None] | None = None) -> Moving:
+        """Return the replicas some steps later.
+
+        Args:
+            moving: as `start` or `advance` returned it.
+            steps: to take.
+            progress: called after every segment with the steps it took.
 
         Raises:
             ConvergenceError: particles move faster than any liquid allows.
@@ -130,24 +160,26 @@ class Dynamics:
         with jax.enable_x64(True):
             left = jnp.full(self.mesh.size, steps, jnp.int32)
             while int(np.max(left)) > 0:
-                new, rest, missing, moved = self._segment()(state, left)
+                new, rest, missing, moved = self._segment()(moving, left)
                 if np.any(missing):
-                    self._make_room(fixed_point(state.position, jnp.asarray(self.system.box)))
+                    self._make_room(fixed_point(moving.positions, jnp.asarray(self.system.box)))
                     continue
                 if not np.all(np.asarray(moved) <= self.skin / 2):
                     self._take_care(float(np.max(moved)))
                     continue
-                state, left = new, rest
-            return state
+                if progress:
+                    progress(int(np.max(left)) - int(np.max(rest)))
+                moving, left = new, rest
+            return moving
 
-    def potential_energy(self, state: Any) -> Float[np.ndarray, "r"]:
+    def potential_energy(self, moving: Moving) -> Float[np.ndarray, "r"]:
         """Return the potential energy per particle of each replica."""
         with jax.enable_x64(True):
-            return np.asarray(self._energies(state.position)) / len(self.system)
+            return np.asarray(self._energies(moving.positions)) / len(self.system)
 
-    def temperature(self, state: Any) -> Float[np.ndarray, "r"]:
+    def temperature(self, moving: Moving) -> Float[np.ndarray, "r"]:
         """Return the kinetic temperature of each replica, 2 K / (degrees of freedom)."""
-        return (np.asarray(state.momentum) ** 2).sum((1, 2)) / self.system.degrees_of_freedom
+        return (np.asarray(moving.momenta) ** 2).sum((1, 2)) / self.system.degrees_of_freedom
 
     @functools.cached_property
     def _energies(self) -> Callable:
@@ -172,8 +204,9 @@ class Dynamics:
             """Take the forces of all replicas in one go: their table is one, and the vectors longer."""
             return self.pairs.forces(positions.reshape(-1, positions.shape[-1]), table).reshape(positions.shape), True
 
-        def force(positions: jax.Array, table: jax.Array, **_: Any) -> jax.Array:
-            return of_replica(positions, table)
+        def force(positions: jax.Array, table: jax.Array, anchors: jax.Array | None = None, **_: Any) -> jax.Array:
+            pairs = of_replica(positions, table)
+            return pairs if anchors is None or self.cage is None else pairs + _wall(positions - anchors, self.cage)
 
         if self.ensemble.kind == "nve":
             initialise, step = simulate.nve(force, shift, dt)
@@ -192,24 +225,24 @@ class Dynamics:
         self.__dict__.pop("_energies", None)
 
     def _take_care(self, moved: float) -> None:
-        self._margin *= 2
-        if not self._margin < self.skin / 2:
+        self.margin *= 2
+        if not self.margin < self.skin / 2:
             raise ConvergenceError(
                 f"a particle moved {moved:.3g} between two steps at time step {self.ensemble.time_step:g}: the dynamics blew up; "
                 "use a smaller time step, or a start without overlapping particles."
             )
 
     def _segment(self) -> Callable:
-        key = self.tables.slots, self._margin
+        key = self.tables.slots, self.margin
         if key not in self._segments:
             split = PartitionSpec(AXIS)
             spread = jax.shard_map(self._on_a_device, mesh=self.mesh, in_specs=(split, split), out_specs=(split, split, split, split), check_vma=False)
             self._segments[key] = jax.jit(spread)
         return self._segments[key]
 
-    def _on_a_device(self, state: Any, left: jax.Array) -> tuple[Any, jax.Array, jax.Array, jax.Array]:
+    def _on_a_device(self, moving: Moving, left: jax.Array) -> tuple[Moving, jax.Array, jax.Array, jax.Array]:
         """Advance a device's replicas by up to `left` steps; also return what is left of them, whether tables lacked pairs, and the longest way of a particle."""
-        step = jax.vmap(lambda state, table: self._step(state, table=table), in_axes=(0, None))
+        step = jax.vmap(lambda state, anchors, table: self._step(state, table=table, anchors=anchors), in_axes=(0, 0, None))
 
         def with_new_tables(carry: tuple) -> tuple:
             state, left, missing, furthest = carry
@@ -218,11 +251,11 @@ class Dynamics:
 
             def more(carry: tuple) -> jax.Array:
                 _, left, moved = carry
-                return (left > 0) & (moved + self._margin < self.skin / 2)
+                return (left > 0) & (moved + self.margin < self.skin / 2)
 
             def one_step(carry: tuple) -> tuple:
                 state, left, _ = carry
-                state = step(state, table)
+                state = step(state, moving.anchors, table)
                 return state, left - 1, jnp.sqrt(((state.position - origin) ** 2).sum(-1).max())
 
             state, left, moved = jax.lax.while_loop(more, one_step, (state, left, jnp.zeros(())))
@@ -231,9 +264,16 @@ class Dynamics:
         def rebuild(carry: tuple, _: None) -> tuple[tuple, None]:
             return jax.lax.cond(carry[1] > 0, with_new_tables, lambda carry: carry, carry), None
 
-        first = (state, left[0], jnp.zeros((), bool), jnp.zeros(()))
+        first = (moving.state, left[0], jnp.zeros((), bool), jnp.zeros(()))
         (state, rest, missing, furthest), _ = jax.lax.scan(rebuild, first, None, length=REBUILDS)
-        return state, rest[None], missing[None], furthest[None]
+        return Moving(state, moving.anchors), rest[None], missing[None], furthest[None]
+
+
+def _wall(displacement: jax.Array, radius: float) -> jax.Array:
+    squared = (displacement**2).sum(-1, keepdims=True)
+    outside = squared > radius**2
+    length = jnp.sqrt(jnp.where(outside, squared, 1.0))
+    return jnp.where(outside, -WALL * (1 - radius / length) * displacement, 0.0)
 
 
 def _with_temperature(initialise: Callable, temperature: float, key: jax.Array, positions: jax.Array, **more: Any) -> Any:

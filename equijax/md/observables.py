@@ -61,7 +61,8 @@ def ceiling_of(first: Float[np.ndarray, "n"], second: Float[np.ndarray, "n"], tr
     and no model can correlate better than its square root.
 
     Args:
-        first, second: means over the first and the second half of the trajectories.
+        first: mean over the first half of the trajectories.
+        second: over the second.
         trajectories: M.
         counts: the m to return the ceiling for.
     """

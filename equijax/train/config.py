@@ -1,12 +1,6 @@
-"""All settings of a training, as frozen dataclasses, read from YAML or JSON with unknown keys refused."""
+"""All settings of a training."""
 
 import dataclasses
-import difflib
-import json
-from pathlib import Path
-
-import pydantic
-import yaml
 
 from equijax.errors import ConfigError
 from equijax.inputs import InputConfig, TargetConfig
@@ -86,51 +80,3 @@ class TrainConfig:
                 raise ConfigError(f"network.{field} is {getattr(self.network, field)}; it follows from inputs, targets and data, leave it out.")
         if self.targets.centre == "configuration" and not self.inputs.energy:
             raise ConfigError("targets.centre = configuration needs inputs.energy: a configuration's mean is predicted from its inherent energy.")
-
-
-def to_dict(config: object) -> dict:
-    """Return a config as plain JSON types."""
-    return json.loads(json.dumps(dataclasses.asdict(config)))  # type: ignore[call-overload]
-
-
-def from_dict[T](content: object, kind: type[T], where: str = "config") -> T:
-    """Build a config from plain types.
-
-    Raises:
-        ConfigError: an unknown key (the nearest known one is named), a wrong type, or a value out of range.
-    """
-    if not isinstance(content, dict):
-        raise ConfigError(f"{where}: expected a mapping of settings, found {type(content).__name__}.")
-    _refuse_unknown(content, kind, where, "")
-    try:
-        return pydantic.TypeAdapter(kind).validate_python(content, strict=False)
-    except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{where}: {place} is {first['input']!r}: {first['msg']}.") from None
-
-
-def _refuse_unknown(content: dict, kind: type, where: str, prefix: str) -> None:
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    for key, value in content.items():
-        if key not in fields:
-            near = difflib.get_close_matches(str(key), fields, n=1, cutoff=0.0)
-            raise ConfigError(f"{where}: there is no setting {prefix}{key}; did you mean {prefix}{near[0]}?")
-        default = fields[key].default
-        if isinstance(value, dict) and dataclasses.is_dataclass(default):
-            _refuse_unknown(value, type(default), where, f"{prefix}{key}.")
-
-
-def read_config(path: Path) -> TrainConfig:
-    """Read a training config from YAML or JSON.
-
-    Raises:
-        ConfigError: the file is missing, unreadable, or has unknown or wrong settings.
-    """
-    try:
-        content = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such config file, nor a preset of that name.") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as YAML ({error}).") from None
-    return from_dict(content or {}, TrainConfig, str(path))

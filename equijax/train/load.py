@@ -5,6 +5,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from equijax.configs import from_dict
 from equijax.errors import CheckpointError
 from equijax.graph.graph import build_graph
 from equijax.graph.pairs import Pairs
@@ -12,7 +13,7 @@ from equijax.inputs import Statistics
 from equijax.network import Network, NetworkConfig
 from equijax.predictor import Predictor
 from equijax.train.checkpoint import Checkpoints
-from equijax.train.config import TrainConfig, from_dict
+from equijax.train.config import TrainConfig
 from equijax.train.loop import config_of
 from equijax.train.step import initial_state, make_optimizer
 

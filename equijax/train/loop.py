@@ -11,6 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 from tqdm import tqdm
 
+from equijax.configs import from_dict, to_dict
 from equijax.data.cache import Cache
 from equijax.data.files import write_json
 from equijax.data.pipeline import Batches
@@ -19,7 +20,7 @@ from equijax.errors import CheckpointError, ConfigError, TrainingError
 from equijax.metrics import selection_score
 from equijax.network import Network, count_weights
 from equijax.train.checkpoint import Checkpoints
-from equijax.train.config import TrainConfig, from_dict, to_dict
+from equijax.train.config import TrainConfig
 from equijax.train.log import RunLog
 from equijax.train.mesh import make_mesh, replicated, spread
 from equijax.train.prepare import Prepared, prepare

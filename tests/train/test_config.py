@@ -2,8 +2,9 @@ import dataclasses
 
 import pytest
 
+from equijax.configs import from_dict, read_config, to_dict
 from equijax.errors import ConfigError
-from equijax.train.config import TrainConfig, from_dict, read_config, to_dict
+from equijax.train.config import TrainConfig
 from equijax.train.presets import PRESETS, preset
 
 
@@ -15,7 +16,7 @@ def test_presets_survive_the_way_to_a_file_and_back(name):
 def test_every_setting_can_be_changed_in_a_file(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("epochs: 7\nnetwork: {layers: 4, decoder_hidden: [16, 16]}\ntargets: {times: [2]}\n")
-    config = read_config(path)
+    config = read_config(path, TrainConfig)
     assert (config.epochs, config.network.layers, config.network.decoder_hidden, config.targets.times) == (7, 4, (16, 16), (2,))
 
 
@@ -40,13 +41,13 @@ def test_mistakes_are_named_with_the_place_and_the_nearest_setting(tmp_path, tex
     path = tmp_path / "mine.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError) as caught:
-        read_config(path)
+        read_config(path, TrainConfig)
     assert message in str(caught.value)
 
 
 def test_a_missing_config_is_said_to_be_missing(tmp_path):
     with pytest.raises(ConfigError, match="no such config file, nor a preset"):
-        read_config(tmp_path / "nothing.yaml")
+        read_config(tmp_path / "nothing.yaml", TrainConfig)
     with pytest.raises(ConfigError, match="there are paper, inherent, quickstart"):
         preset("nothing")
 

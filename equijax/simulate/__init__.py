@@ -1,0 +1,1 @@
+"""Data from nothing: equilibrium, isoconfigurational ensembles, inherent structures, and the report that shows the physics."""

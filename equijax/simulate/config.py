@@ -1,0 +1,119 @@
+"""All settings of a simulation, and the presets."""
+
+import dataclasses
+from typing import Literal
+
+from equijax.errors import ConfigError
+from equijax.md.kob_andersen import KOB_ANDERSEN, PairPotential
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixture:
+    """A binary Lennard-Jones mixture in a periodic cube or square.
+
+    Attributes:
+        particles: number of them.
+        share_b: of the B particles.
+        density: particles per volume (sigma_AA^-d).
+        dimensions: 3 or 2.
+        potential: energies, lengths and cut of the pairs.
+    """
+
+    particles: int = 4096
+    share_b: float = 0.2
+    density: float = 1.2
+    dimensions: int = 3
+    potential: PairPotential = KOB_ANDERSEN
+
+    def __post_init__(self) -> None:
+        if self.dimensions not in (2, 3):
+            raise ConfigError(f"mixture.dimensions is {self.dimensions}; expected 2 or 3.")
+        if self.particles < 8 or not 0 <= self.share_b <= 1 or not self.density > 0:
+            raise ConfigError(
+                f"mixture: particles {self.particles} (8 or more), share_b {self.share_b} (0 to 1), density {self.density} (positive): one is out of range."
+            )
+        if self.side < 2 * self.potential.cutoff:
+            needed = int((2 * self.potential.cutoff) ** self.dimensions * self.density) + 1
+            raise ConfigError(
+                f"mixture: {self.particles} particles at density {self.density:g} make a box of side {self.side:.3g}, "
+                f"too small for the cutoff {self.potential.cutoff:g}; use at least {needed}."
+            )
+
+    @property
+    def side(self) -> float:
+        """Of the box (sigma_AA)."""
+        return (self.particles / self.density) ** (1 / self.dimensions)
+
+
+@dataclasses.dataclass(frozen=True)
+class SimulateConfig:
+    """One simulated data set.
+
+    Attributes:
+        temperatures: one data set holds all of them.
+        mixture: what is simulated.
+        configurations: independent ones at each temperature.
+        trajectories: of the isoconfigurational ensemble of each configuration, from fresh Maxwell velocities.
+        times: of the propensity, in units of the measured relaxation time tau_alpha.
+        trajectory: dynamics of the ensemble: nve, nose-hoover or langevin.
+        thermostat: dynamics of the equilibration: nose-hoover or langevin.
+        time_step: of both.
+        replicas: liquids that are equilibrated side by side; each gives configurations / replicas of the configurations.
+        waiting: length of each half of the waiting time, in tau_alpha: the halves must agree before anything is measured.
+        spacing: between configurations of one replica, in tau_alpha.
+        longest_wait: time units after which a liquid that has not come to equilibrium is given up.
+        cage: also find the average position of each particle in its cage.
+        cage_radius: how far a particle may go in that restricted dynamics (sigma_AA).
+        bonds: also measure the bond-breaking propensity.
+        engine: jax-md, or lammps: the real program.
+        lammps: how that is called, for instance "mpirun -np 16 lmp".
+        tables: neighbour tables of jax-md's engine: auto, native or jax-md.
+        seed: of everything random.
+    """
+
+    temperatures: tuple[float, ...] = (0.56,)
+    mixture: Mixture = Mixture()
+    configurations: int = 16
+    trajectories: int = 32
+    times: tuple[float, ...] = (0.005, 0.02, 0.08, 0.25, 0.5, 1.0, 2.0)
+    trajectory: Literal["nve", "nose-hoover", "langevin"] = "nve"
+    thermostat: Literal["nose-hoover", "langevin"] = "nose-hoover"
+    time_step: float = 0.005
+    replicas: int = 4
+    waiting: float = 10.0
+    spacing: float = 3.0
+    longest_wait: float = 5000.0
+    cage: bool = False
+    cage_radius: float = 0.3
+    bonds: bool = True
+    engine: Literal["jax-md", "lammps"] = "jax-md"
+    lammps: str = "lmp"
+    tables: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.temperatures or min(self.temperatures) <= 0 or len(set(self.temperatures)) < len(self.temperatures):
+            raise ConfigError(f"temperatures are {list(self.temperatures)}; expected different positive numbers, at least one.")
+        if min(self.configurations, self.replicas) < 1 or self.trajectories < 2 or self.trajectories % 2:
+            raise ConfigError(
+                f"configurations {self.configurations} and replicas {self.replicas} must be 1 or more, "
+                f"trajectories {self.trajectories} an even number: their two halves give the noise ceiling."
+            )
+        if not self.times or min(self.times) <= 0 or any(b <= a for a, b in zip(self.times, self.times[1:], strict=False)):
+            raise ConfigError(f"times are {list(self.times)}; expected increasing positive numbers, in units of the relaxation time.")
+        for name in ("time_step", "waiting", "spacing", "longest_wait", "cage_radius"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ConfigError(f"{name} is {getattr(self, name)}; expected a positive number.")
+        if self.seed < 0:
+            raise ConfigError(f"seed is {self.seed}; expected 0 or more.")
+
+
+PRESETS: dict[str, SimulateConfig] = {
+    # What ships inside the package, for the quickstart.
+    "embedded": SimulateConfig((0.56,), Mixture(1000), configurations=16, trajectories=16, times=(0.006, 0.02, 0.08, 0.25, 0.5, 1.0), bonds=False, seed=1),
+    # About an hour on two cores.
+    "laptop": SimulateConfig((0.64, 0.56), Mixture(1000), configurations=40, trajectories=32),
+    # About half an hour on an H200.
+    "gpu": SimulateConfig((0.64, 0.56, 0.50), Mixture(4096), configurations=64, trajectories=32, replicas=16, cage=True),
+}
+"""Named simulations: `equijax simulate NAME` takes them as they are."""

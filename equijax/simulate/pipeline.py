@@ -1,0 +1,166 @@
+"""A simulated data set from nothing, in pieces that survive an interruption."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from equijax.configs import to_dict
+from equijax.data.files import write_json
+from equijax.data.store import Store, StoreWriter
+from equijax.errors import CheckpointError, ConfigError
+from equijax.md.cage import CageFinder
+from equijax.md.dynamics import Ensemble
+from equijax.md.quench import Quencher
+from equijax.md.system import System
+from equijax.simulate import pieces
+from equijax.simulate.config import SimulateConfig
+from equijax.simulate.engine import Engine, JaxMd
+from equijax.simulate.equilibrate import Equilibrium, equilibrate
+from equijax.simulate.isoconfigurational import propensity, step_numbers
+from equijax.simulate.liquid import make_system
+from equijax.snapshot import Snapshot
+from equijax.versions import machine, versions
+
+MAY_CHANGE = ("longest_wait", "tables", "lammps")
+"""Settings that a resumed simulation may change: they decide how long is waited and how fast, not what comes out."""
+
+Tell = Callable[[str, float, int], None]
+"""Called with what is being done, the time units it takes, and the steps just taken."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """One temperature of a data set: what the report is made from."""
+
+    temperature: float
+    system: System
+    equilibrium: Equilibrium
+    samples: np.ndarray
+    files: list[Path]
+    observed: list[dict[str, np.ndarray]]
+
+
+def make_engine(config: SimulateConfig, system: System) -> Engine:
+    """Return what moves the particles.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    if config.engine == "lammps":
+        from equijax.simulate.lammps import Lammps
+
+        return Lammps(system, config.lammps)
+    return JaxMd(system, config.tables)
+
+
+def simulate(config: SimulateConfig, folder: Path, resume: bool = False, tell: Tell = lambda *_: None, say: Callable[[str], None] = print) -> list[Measured]:
+    """Simulate a data set and write it to `folder`/data.h5, configuration by configuration.
+
+    Args:
+        config: of the simulation.
+        folder: for the data and what is needed to go on; must be new unless resuming.
+        resume: go on after an interruption, with exactly the numbers that would have come out (on a CPU).
+        tell: hears of progress.
+        say: hears sentences.
+
+    Raises:
+        ConfigError: the folder already holds a simulation.
+        CheckpointError: there is none to resume, or it was begun with another config.
+        ConvergenceError: a liquid does not come to equilibrium, or the dynamics blew up.
+    """
+    _check_folder(config, folder, resume)
+    write_json(folder / "config.json", to_dict(config))
+    system = make_system(config.mixture, config.seed)
+    engine = make_engine(config, system)
+    measured = [_Temperature(config, temperature, system, engine, folder / f"T{temperature:g}", tell, say).run() for temperature in config.temperatures]
+    with StoreWriter(folder / "data.h5", single=True) as writer:
+        for one in measured:
+            for file in one.files:
+                with Store(file) as store:
+                    writer.append(store[0])
+    write_json(folder / "run.json", {"config": to_dict(config), "versions": versions(), "machine": machine()})
+    return measured
+
+
+def _check_folder(config: SimulateConfig, folder: Path, resume: bool) -> None:
+    stored = folder / "config.json"
+    if not resume:
+        if stored.exists():
+            raise ConfigError(f"{folder}: already holds a simulation; go on with it by --resume, or choose another folder.")
+        return
+    if not stored.exists():
+        raise CheckpointError(f"{folder}: holds no simulation to resume; leave --resume out to start one.")
+    before, now = json.loads(stored.read_text()), to_dict(config)
+    for key in now:
+        if key not in MAY_CHANGE and before.get(key) != now[key]:
+            raise CheckpointError(f"{folder}: the simulation was begun with {key} = {before.get(key)}, now it is {now[key]}; resume with the config it was begun with.")
+
+
+class _Temperature:
+    """The part of a data set at one temperature."""
+
+    def __init__(self, config: SimulateConfig, temperature: float, system: System, engine: Engine, folder: Path, tell: Tell, say: Callable[[str], None]) -> None:
+        self.config, self.temperature, self.system, self.engine, self.folder, self.tell, self.say = config, temperature, system, engine, folder, tell, say
+        box = system.box if system.dimensions == 3 else np.append(system.box, system.box[0])
+        self._quencher = Quencher(box, system.potential)
+        self._cages = CageFinder(system, temperature, config.cage_radius, config.time_step, config.tables) if config.cage else None
+
+    def run(self) -> Measured:
+        """Equilibrate, sample, and measure every configuration that is not measured yet."""
+        equilibrium = equilibrate(self.engine, self.config, self.temperature, self.system.types == 0, self.folder / "equilibrium.npz", self.tell)
+        halves = equilibrium.halves
+        self.say(
+            f"T = {self.temperature:g}: in equilibrium after {equilibrium.waited:.0f} time units; tau_alpha = {equilibrium.relaxation_time:.3g}, energy per particle "
+            f"{halves.energy[0]:.4f} and {halves.energy[1]:.4f} in the halves of the last {2 * self.config.waiting:g} tau_alpha "
+            f"(all within {halves.deviation:.1f} standard errors)."
+        )
+        samples = self._samples(equilibrium)
+        steps = step_numbers(self.config.times, equilibrium.relaxation_time, self.config.time_step)
+        files = [self._measure(number, positions, steps) for number, positions in enumerate(samples)]
+        observed = [pieces.load(file.with_suffix(".npz")) or {} for file in files]
+        return Measured(self.temperature, self.system, equilibrium, samples, files, observed)
+
+    def _samples(self, equilibrium: Equilibrium) -> np.ndarray:
+        """Return the configurations, a few relaxation times apart on each replica."""
+        kept = self.folder / "samples.npz"
+        stored = pieces.load(kept)
+        found = [] if stored is None else list(stored["samples"])
+        session = equilibrium.session
+        if stored is not None:
+            session.restore(stored)
+        apart = self.config.spacing * equilibrium.relaxation_time
+        while len(found) < self.config.configurations:
+            if found:
+                session.advance(round(apart / self.config.time_step), lambda steps: self.tell(f"T = {self.temperature:g}, to the next configurations", apart, steps))
+            found += list(session.positions())
+            pieces.save(kept, {"samples": np.array(found)} | session.arrays())
+        return np.array(found[: self.config.configurations])
+
+    def _measure(self, number: int, positions: np.ndarray, steps: list[int]) -> Path:
+        """Measure one configuration, unless that is done, and return its file."""
+        file = self.folder / "configurations" / f"{number:03d}.h5"
+        if file.exists() and file.with_suffix(".npz").exists():
+            return file
+        config, longest = self.config, steps[-1] * self.config.time_step
+        ensemble = Ensemble(config.trajectory, self.temperature, config.time_step)
+        seed = np.random.SeedSequence([config.seed, 4, round(1e6 * self.temperature), number])
+        about = f"T = {self.temperature:g}, configuration {number + 1} of {config.configurations}"
+        found = propensity(self.engine, self.system, ensemble, positions, config.trajectories, steps, seed, config.bonds, lambda taken: self.tell(about, longest, taken))
+        flat = self.system.dimensions == 2
+        snapshot = Snapshot(
+            np.pad(positions, ((0, 0), (0, 1))) if flat else positions, self.system.types, self._quencher.box,
+            f"T{self.temperature:g}-seed{config.seed}-{number:03d}", self.temperature, times=found.times, propensity=found.halves.mean(0),
+            propensity_halves=found.halves, trajectories=config.trajectories, bond_breaking=found.broken,
+        )  # fmt: skip
+        snapshot, report = self._quencher(snapshot)
+        if self._cages is not None:
+            cage = self._cages(positions, int(seed.generate_state(2)[1] % 2**31))
+            snapshot = snapshot.replace(cage_positions=np.pad(cage, ((0, 0), (0, 1))) if flat else cage)
+        with StoreWriter(file) as writer:
+            writer.append(snapshot)
+        numbers = {"drift": found.drift, "thermal_energy": report.thermal_energy, "inherent_energy": report.inherent_energy}
+        pieces.save(file.with_suffix(".npz"), {name: getattr(found, name) for name in ("times", "halves", "scattering", "squared", "overlaps")} | numbers)
+        return file

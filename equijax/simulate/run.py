@@ -1,0 +1,103 @@
+"""`equijax simulate`: an estimate before, a bar while it runs, the physics after."""
+
+import contextlib
+import os
+import time
+from pathlib import Path
+
+import jax
+from tqdm import tqdm
+
+from equijax.configs import read_config, with_settings
+from equijax.md.kob_andersen import KOB_ANDERSEN
+from equijax.simulate.config import PRESETS, SimulateConfig
+from equijax.simulate.liquid import expected_time
+from equijax.simulate.pipeline import simulate
+from equijax.simulate.report import lines, summary, write_report
+
+RATE = {"cpu": 1.8e6, "gpu": 1.0e8, "tpu": 5.0e7}
+"""Atom-steps a second and device, for the estimate before anything is measured; that of the CPU is measured by benchmarks/dynamics.py, the others are guesses."""
+
+
+def run(name: str, folder: Path, resume: bool, changes: dict, settings: tuple[str, ...]) -> None:
+    """Run a simulation with everything a person wants to see.
+
+    Args:
+        name: a preset, or a config file.
+        folder: of the simulation.
+        resume: go on after an interruption.
+        changes: of the config, by name.
+        settings: further ones, as "name=value".
+
+    Raises:
+        EquijaxError: see `equijax.simulate.pipeline.simulate`.
+    """
+    _use_all_cores()
+    config = with_settings(PRESETS[name] if name in PRESETS else read_config(Path(name), SimulateConfig), changes, settings)
+    print(estimate(config))
+    with _Meter(config) as meter:
+        measured = simulate(config, folder, resume, meter.tell, meter.say)
+    plots = write_report(measured, folder)
+    for one in measured:
+        print("\n".join(lines(summary(one))))
+    count = len(config.temperatures) * config.configurations
+    print(f"{folder / 'data.h5'}: {count} configurations, {(folder / 'data.h5').stat().st_size / 2**20:.1f} MiB; {', '.join(plot.name for plot in plots)}, report.json")
+    print(f"Now train on them: equijax train paper --data {folder / 'data.h5'} --out runs/mine")
+
+
+def estimate(config: SimulateConfig) -> str:
+    """Return a sentence about how long a simulation takes, where the relaxation times are known."""
+    mixture = config.mixture
+    if mixture.potential != KOB_ANDERSEN or mixture.dimensions != 3 or abs(mixture.density - 1.2) > 0.02 or abs(mixture.share_b - 0.2) > 0.02:
+        return "The relaxation time of this mixture is not known beforehand: how long it takes will show when it has been measured."
+    steps = 0.0
+    for temperature in config.temperatures:
+        tau = expected_time(temperature) / config.time_step
+        rounds = -(-config.configurations // config.replicas)
+        steps += config.replicas * tau * (3.5 * config.waiting + config.spacing * (rounds - 1))
+        steps += config.configurations * config.trajectories * tau * config.times[-1]
+    atom_steps = steps * mixture.particles
+    device = jax.devices()[0].platform
+    seconds = atom_steps / (RATE.get(device, RATE["cpu"]) * len(jax.devices()))
+    length = f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+    return f"About {atom_steps:.1e} atom-steps: {length} on {len(jax.devices())} x {device}, if each takes {RATE.get(device, RATE['cpu']):.1e} a second."
+
+
+def _use_all_cores() -> None:
+    """Make each core a device of its own, over which replicas are spread; only before JAX has started."""
+    with contextlib.suppress(RuntimeError):
+        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+class _Meter:
+    """A bar of simulated time for each thing that is done, with the rate."""
+
+    def __init__(self, config: SimulateConfig) -> None:
+        self.config = config
+        self._about, self._bar, self._started, self._steps = "", None, 0.0, 0
+
+    def __enter__(self) -> "_Meter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def say(self, sentence: str) -> None:
+        """Print a sentence above the bar."""
+        tqdm.write(sentence)
+
+    def tell(self, about: str, length: float, steps: int) -> None:
+        """Move the bar on; a new one begins where something else is done."""
+        if about != self._about:
+            self.__exit__()
+            self._about, self._started, self._steps = about, time.perf_counter(), 0
+            layout = "{desc} |{bar}| t = {n:.3g} of {total:.3g} [{elapsed}<{remaining}{postfix}]"
+            self._bar = tqdm(total=round(length, 3), desc=about, leave=False, bar_format=layout)
+
+        assert self._bar is not None
+        self._steps += steps
+        replicas = self.config.trajectories if "configuration " in about else self.config.replicas
+        rate = self._steps * replicas * self.config.mixture.particles / max(time.perf_counter() - self._started, 1e-9)
+        self._bar.set_postfix_str(f"{rate / 1e6:.2f} M atom-steps/s", refresh=False)
+        self._bar.update(steps * self.config.time_step)
