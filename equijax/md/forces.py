@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from equijax.graph.tables import fixed_point
+from equijax.graph.tables import NUMBER_MASK, TYPE_SHIFT, fixed_point
 from equijax.md.kob_andersen import PairPotential
 
-UNROLL = 4
+UNROLL = 2
 """Slots taken at once on a CPU."""
 
 
@@ -41,7 +41,7 @@ class PairForces:
 
         def body(total: tuple, neighbours: jax.Array) -> tuple[tuple, None]:
             vectors, squared = self._separation(coordinates, neighbours)
-            factor = self.potential.force_factor(squared, types, types[neighbours])
+            factor = self.potential.force_factor(squared, types, neighbours >> TYPE_SHIFT)
             return tuple(sum_ + factor * v for sum_, v in zip(total, vectors, strict=True)), None
 
         coordinates, types, zero = self._prepare(positions)
@@ -53,7 +53,7 @@ class PairForces:
 
         def body(total: jax.Array, neighbours: jax.Array) -> tuple[jax.Array, None]:
             _, squared = self._separation(coordinates, neighbours)
-            return total + 0.5 * self.potential.energy(squared, types, types[neighbours]), None
+            return total + 0.5 * self.potential.energy(squared, types, neighbours >> TYPE_SHIFT), None
 
         coordinates, types, zero = self._prepare(positions)
         total, _ = jax.lax.scan(body, zero, table, unroll=_unroll(table))
@@ -66,7 +66,7 @@ class PairForces:
 
     def _separation(self, coordinates: tuple[jax.Array, ...], neighbours: jax.Array) -> tuple[list[jax.Array], jax.Array]:
         """Return the vectors from the neighbours, an array an axis, and their squared lengths."""
-        vectors = []
+        vectors, neighbours = [], neighbours & NUMBER_MASK
         for x, side in zip(coordinates, self.box, strict=True):
             difference = x - x[neighbours]
             if self.double:

@@ -29,31 +29,40 @@ class PairPotential:
 
     def energy(self, squared: Float[jax.Array, "e"], first: Int[jax.Array, "e"], second: Int[jax.Array, "e"]) -> Float[jax.Array, "e"]:
         """Return the energy of each pair from its squared distance and the two types; finite everywhere, zero beyond the cut."""
-        epsilon, _, inside, sixth = self._reduced(squared, first, second)
+        inside, inverse, (epsilon, sigma) = self._inverse_square(squared, first, second)
+        sixth = (sigma * sigma * inverse) ** 3
         shift = 4 * (self.cut**-12 - self.cut**-6)
-        return jnp.where(inside, epsilon * (4 * (sixth**2 - sixth) - shift), 0.0)
+        return jnp.where(inside, epsilon * (4 * (sixth * sixth - sixth) - shift), 0.0)
 
     def force_factor(self, squared: Float[jax.Array, "e"], first: Int[jax.Array, "e"], second: Int[jax.Array, "e"]) -> Float[jax.Array, "e"]:
-        """Return -u'(r) / r of each pair, which times the vector from the second to the first is the force on the first; zero beyond the cut."""
-        epsilon, safe, inside, sixth = self._reduced(squared, first, second)
-        return jnp.where(inside, 24 * epsilon * (2 * sixth**2 - sixth) / safe, 0.0)
+        """Return -u'(r) / r of each pair, which times the vector from the second to the first is the force on the first; zero beyond the cut.
 
-    def _reduced(self, squared: jax.Array, first: jax.Array, second: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-        """Return epsilon, a distance squared that is safe to divide by, whether the pair interacts, and (sigma / r)^6."""
-        epsilon, sigma_squared = (self._of_pair(np.asarray(table, squared.dtype) ** power, first, second) for table, power in ((self.epsilon, 1), (self.sigma, 2)))
-        inside = (squared < self.cut**2 * sigma_squared) & (squared > 0)
-        safe = jnp.where(inside, squared, sigma_squared)
-        return epsilon, safe, inside, (sigma_squared / safe) ** 3
+        -u'(r) / r = 48 epsilon sigma^12 / r^14 - 24 epsilon sigma^6 / r^8.
+        """
+        epsilon, sigma = np.asarray(self.epsilon), np.asarray(self.sigma)
+        inside, inverse, (repulsion, attraction) = self._inverse_square(squared, first, second, (48 * epsilon * sigma**12, 24 * epsilon * sigma**6))
+        cubed = inverse * inverse * inverse
+        return jnp.where(inside, (repulsion * cubed - attraction) * cubed * inverse, 0.0)
+
+    def _inverse_square(
+        self, squared: jax.Array, first: jax.Array, second: jax.Array, tables: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> tuple[jax.Array, jax.Array, tuple[jax.Array, jax.Array]]:
+        """Return whether each pair interacts, 1 / r^2 where it does, and its entries of two tables by type: epsilon and sigma unless said otherwise."""
+        one, other = tables or (np.asarray(self.epsilon), np.asarray(self.sigma))
+        reach = self._of_pair((self.cut * np.asarray(self.sigma)) ** 2, squared, first, second)
+        inside = (squared < reach) & (squared > 0)
+        return inside, 1 / jnp.where(inside, squared, reach), (self._of_pair(one, squared, first, second), self._of_pair(other, squared, first, second))
 
     @staticmethod
-    def _of_pair(table: np.ndarray, first: jax.Array, second: jax.Array) -> jax.Array:
+    def _of_pair(table: np.ndarray, like: jax.Array, first: jax.Array, second: jax.Array) -> jax.Array:
         """Look a symmetric table up by choices, which run over vectors where an indexed load would not."""
-        low, high = jnp.minimum(first, second), jnp.maximum(first, second)
-        value = jnp.full(first.shape, table[0, 0])
+        # Unordered pairs of types have different sums of powers of two.
+        code = (1 << first) + (1 << second)
+        value = jnp.full(like.shape, table[0, 0], like.dtype)
         for i in range(len(table)):
             for j in range(i, len(table)):
                 if (i, j) != (0, 0):
-                    value = jnp.where((low == i) & (high == j), table[i, j], value)
+                    value = jnp.where(code == (1 << i) + (1 << j), jnp.asarray(table[i, j], like.dtype), value)
         return value
 
 

@@ -1,7 +1,5 @@
 """`equijax simulate`: an estimate before, a bar while it runs, the physics after."""
 
-import contextlib
-import os
 import time
 from pathlib import Path
 
@@ -32,7 +30,6 @@ def run(name: str, folder: Path, resume: bool, changes: dict, settings: tuple[st
     Raises:
         EquijaxError: see `equijax.simulate.pipeline.simulate`.
     """
-    _use_all_cores()
     config = with_settings(PRESETS[name] if name in PRESETS else read_config(Path(name), SimulateConfig), changes, settings)
     print(estimate(config))
     with _Meter(config) as meter:
@@ -61,12 +58,6 @@ def estimate(config: SimulateConfig) -> str:
     seconds = atom_steps / (RATE.get(device, RATE["cpu"]) * len(jax.devices()))
     length = f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
     return f"About {atom_steps:.1e} atom-steps: {length} on {len(jax.devices())} x {device}, if each takes {RATE.get(device, RATE['cpu']):.1e} a second."
-
-
-def _use_all_cores() -> None:
-    """Make each core a device of its own, over which replicas are spread; only before JAX has started."""
-    with contextlib.suppress(RuntimeError):
-        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 class _Meter:

@@ -8,7 +8,7 @@
 
 namespace equijax {
 
-constexpr int kMostTypes = 8;
+constexpr int kMostTypes = 8, kTypeShift = 28;
 
 // Coordinates are 32-bit fractions of the box: r = x L / 2^32. They wrap by themselves, so the difference of two is already their nearest image.
 struct Liquid {
@@ -19,7 +19,8 @@ struct Liquid {
   const float* reach;          // (types_known, types_known), distances up to which a pair of types is listed
 };
 
-// Columns of a table (slots, columns): in slot k of its column, each particle has its k-th neighbour, or itself where it has none.
+// Columns of a table (slots, columns): in slot k of its column, each particle has its k-th neighbour, or itself where it has none. An entry is the
+// neighbour's number plus its type times 2^kTypeShift.
 struct Table {
   int32_t* entries;
   int64_t slots, columns, first;  // the particles' columns, and the numbers they are known by, begin with `first`
@@ -85,25 +86,27 @@ class CellList {
     near_types_.clear();
     near_names_.clear();
     copy(begin, end);
-    std::array<int64_t, 3> step{};
-    for (step[0] = -around_[0]; step[0] <= around_[0]; ++step[0])
-      for (step[1] = -around_[1]; step[1] <= around_[1]; ++step[1])
-        for (step[2] = -around_[2]; step[2] <= around_[2]; ++step[2]) {
-          int64_t there = 0;
-          bool seen = false;
-          for (int a = 0; a < 3; ++a) {
-            // With an even number of cells, half a turn to the left and to the right are the same cell.
-            seen |= 2 * around_[a] == count_[a] && step[a] == -around_[a] && step[a] != 0;
-            const int64_t to = cell[a] + step[a];
-            there = there * count_[a] + (to < 0 ? to + count_[a] : to >= count_[a] ? to - count_[a] : to);
-          }
-          if (!seen && there > here) copy(first_[there], first_[there + 1]);
-        }
+    // Cells along the last axis lie one behind the other, so that they come in one stretch, or in two where the box ends between them.
+    const int64_t low = cell[2] - around_[2], high = std::min(cell[2] + around_[2] + 1, low + count_[2]);
+    for (int64_t a = first_step(0); a <= around_[0]; ++a)
+      for (int64_t b = first_step(1); b <= around_[1]; ++b) {
+        const int64_t row = (wrapped(cell[0] + a, 0) * count_[1] + wrapped(cell[1] + b, 1)) * count_[2];
+        const auto after = [&](int64_t from, int64_t to) { copy(std::max(first_[row + from], end), first_[row + to]); };
+        if (low < 0) after(low + count_[2], count_[2]);
+        after(std::max<int64_t>(low, 0), std::min(high, count_[2]));
+        if (high > count_[2]) after(0, high - count_[2]);
+      }
     const int64_t candidates = static_cast<int64_t>(near_names_.size());
-    squared_.resize(std::max<size_t>(squared_.size(), candidates));
+    inside_.resize(std::max<size_t>(inside_.size(), candidates));
     found_.resize(std::max<size_t>(found_.size(), candidates));
+    limits_.resize(std::max<size_t>(limits_.size(), candidates * liquid.types_known));
+    for (int64_t t = 0; t < liquid.types_known; ++t)
+      for (int64_t q = 0; q < candidates; ++q) {
+        const float reach = liquid.reach[t * liquid.types_known + near_types_[q]];
+        limits_[t * candidates + q] = reach * reach;
+      }
     for (int64_t p = begin; p < end; ++p) {
-      const int64_t skipped = p - begin + 1, found = search(liquid, p, skipped, candidates - skipped);
+      const int64_t skipped = p - begin + 1, found = search(p, skipped, candidates);
       for (int64_t k = 0; k < found; ++k) {
         note(order_[p], found_[k], slots);
         note(found_[k], order_[p], slots);
@@ -111,38 +114,39 @@ class CellList {
     }
   }
 
+  // With an even number of cells, half a turn to the left and to the right lead to the same cell.
+  int64_t first_step(int a) const { return 2 * around_[a] == count_[a] ? 1 - around_[a] : -around_[a]; }
+
+  int64_t wrapped(int64_t cell, int a) const { return cell < 0 ? cell + count_[a] : cell >= count_[a] ? cell - count_[a] : cell; }
+
   void copy(int64_t begin, int64_t end) {
+    if (begin >= end) return;
     for (int a = 0; a < 3; ++a) near_at_[a].insert(near_at_[a].end(), &at_[a][begin], &at_[a][end]);
     near_types_.insert(near_types_.end(), &types_[begin], &types_[end]);
     near_names_.insert(near_names_.end(), &order_[begin], &order_[end]);
   }
 
-  // Put into found_ those candidates that are in reach of the p-th particle, and return how many they are.
-  int64_t search(const Liquid& liquid, int64_t p, int64_t first, int64_t count) {
-    std::array<float, kMostTypes> reach{};
-    for (int64_t t = 0; t < liquid.types_known; ++t) {
-      const float one = liquid.reach[types_[p] * liquid.types_known + t];
-      reach[t] = one * one;
-    }
-    const int32_t* __restrict x = near_at_[0].data() + first;
-    const int32_t* __restrict y = near_at_[1].data() + first;
-    const int32_t* __restrict z = near_at_[2].data() + first;
-    float* __restrict squared = squared_.data();
+  // Put into found_ those candidates, from the first on, that are in reach of the p-th particle, and return how many they are.
+  int64_t search(int64_t p, int64_t first, int64_t candidates) {
+    const int32_t* __restrict x = near_at_[0].data();
+    const int32_t* __restrict y = near_at_[1].data();
+    const int32_t* __restrict z = near_at_[2].data();
+    const float* __restrict limit = &limits_[types_[p] * candidates];
+    int32_t* __restrict inside = inside_.data();
     const uint32_t px = at_[0][p], py = at_[1][p], pz = at_[2][p];
     const float sx = scale_[0], sy = scale_[1], sz = scale_[2];
-    for (int64_t q = 0; q < count; ++q) {
+    for (int64_t q = first; q < candidates; ++q) {
       const float dx = sx * static_cast<float>(static_cast<int32_t>(static_cast<uint32_t>(x[q]) - px));
       const float dy = sy * static_cast<float>(static_cast<int32_t>(static_cast<uint32_t>(y[q]) - py));
       const float dz = sz * static_cast<float>(static_cast<int32_t>(static_cast<uint32_t>(z[q]) - pz));
-      squared[q] = dx * dx + dy * dy + dz * dz;
+      inside[q] = dx * dx + dy * dy + dz * dz < limit[q];
     }
-    const int32_t* __restrict names = near_names_.data() + first;
-    const int32_t* __restrict types = near_types_.data() + first;
+    const int32_t* __restrict names = near_names_.data();
     int32_t* __restrict found = found_.data();
     int64_t kept = 0;
-    for (int64_t q = 0; q < count; ++q) {
+    for (int64_t q = first; q < candidates; ++q) {
       found[kept] = names[q];
-      kept += squared[q] < reach[types[q]];
+      kept += inside[q];
     }
     return kept;
   }
@@ -159,7 +163,10 @@ class CellList {
       const int64_t end = std::min(begin + kAtOnce, liquid.particles);
       for (int64_t k = 0; k < table.slots; ++k) {
         int32_t* out = table.entries + k * table.columns + table.first;
-        for (int64_t i = begin; i < end; ++i) out[i] = static_cast<int32_t>(table.first + (k < counts_[i] ? rows_[i * table.slots + k] : i));
+        for (int64_t i = begin; i < end; ++i) {
+          const int64_t j = k < counts_[i] ? rows_[i * table.slots + k] : i;
+          out[i] = static_cast<int32_t>(table.first + j + (static_cast<int64_t>(liquid.types[j]) << kTypeShift));
+        }
       }
     }
   }
@@ -170,8 +177,8 @@ class CellList {
   std::vector<int32_t> cell_;
   std::array<std::vector<int32_t>, 3> at_, near_at_;                // coordinates in the order of cells, and of the candidates
   std::vector<int32_t> types_, order_, near_types_, near_names_;  // likewise
-  std::vector<int32_t> found_, rows_, counts_;
-  std::vector<float> squared_;
+  std::vector<float> limits_;  // (types, candidates), squares of how far a particle of each type reaches
+  std::vector<int32_t> inside_, found_, rows_, counts_;
 };
 
 }  // namespace equijax
