@@ -20,10 +20,12 @@ class NativeLibrary:
         platform: XLA's name of the platform it is for.
         targets: functions in it that XLA calls.
         otherwise: what to use without it, for messages.
+        batched: whether leading axes of all arrays are batches, over which XLA may split a call.
     """
 
-    def __init__(self, module: str, about: str, compiler: str, platform: str, targets: tuple[str, ...], otherwise: str) -> None:
+    def __init__(self, module: str, about: str, compiler: str, platform: str, targets: tuple[str, ...], otherwise: str, batched: bool = True) -> None:
         self.module, self.about, self.compiler, self.platform, self.targets, self.otherwise = module, about, compiler, platform, targets, otherwise
+        self.batched = batched
         self.load = functools.cache(self._load)
 
     def path(self) -> Path | None:
@@ -53,7 +55,8 @@ class NativeLibrary:
         library = ctypes.CDLL(str(file))
         for target in self.targets:
             jax.ffi.register_ffi_target(target, jax.ffi.pycapsule(getattr(library, target)), platform=platform)
-            jax.ffi.register_ffi_target_as_batch_partitionable(target)
+            if self.batched:
+                jax.ffi.register_ffi_target_as_batch_partitionable(target)
         return library
 
     def why_not(self) -> str | None:

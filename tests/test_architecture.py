@@ -36,6 +36,10 @@ def forbidden(module, imported):
         return "the graph stands below the rest"
     if within("data") and wants("equijax.train", "equijax.baselines", "equijax.analysis", "equijax.nn", "equijax.network"):
         return "data stand below training"
+    if within("graph", "md", "data", "nn", "network", "train", "baselines", "predictor") and wants("equijax.simulate"):
+        return "what is simulated does not know how"
+    if within("simulate") and wants("equijax.nn", "equijax.network", "equijax.train"):
+        return "simulations know nothing of networks"
     if wants("jax_md.partition") and not within("graph.neighbors"):
         return "one module touches the neighbour lists of jax-md"
     if wants("experiments", "tests", "benchmarks"):

@@ -18,6 +18,7 @@ COMMANDS = {
     "threads.py": [*TINY, "--particles", "125", "--rounds", "1", "--cores", FIRST_CORE, "--kernels", "native"],
     "compile_time.py": ["--layers", "2", "--channels", "4", "--particles", "125", "--orders", "1", "--kernels", "native", "xla"],
     "million.py": [*TINY, "--particles", "1000"],
+    "dynamics.py": ["--particles", "512", "--replicas", "1", "--atom-steps", "2e4", "--rounds", "1", "--core", FIRST_CORE],
 }
 
 

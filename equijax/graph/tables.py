@@ -16,7 +16,7 @@ from equijax.errors import ConfigError, SnapshotError
 from equijax.graph.neighbors import DenseTables, check_cutoff
 from equijax.native_library import NativeLibrary
 
-LIBRARY = NativeLibrary("equijax.graph._tables", "the native neighbour table", "C++ compiler (GCC 12 or Clang)", "cpu", ("equijax_table",), "jax-md's")
+LIBRARY = NativeLibrary("equijax.graph._tables", "the native neighbour table", "C++ compiler (GCC 12 or Clang)", "cpu", ("equijax_table",), "jax-md's", batched=False)
 METHODS = ("auto", "native", "jax-md")
 TYPE_SHIFT = 28
 NUMBER_MASK = (1 << TYPE_SHIFT) - 1
@@ -69,7 +69,7 @@ class Tables:
             _, largest = _native(jnp.asarray(coordinates), self.types, self.box, self.reach, slots=1)
             self.slots = max(self.slots, int(np.asarray(largest).max())) + ROOM
         else:
-            self._jax_md = DenseTables(self.box, float(self.reach.max()), np.asarray(as_positions(coordinates, self.box)))
+            self._jax_md = DenseTables(self.box, float(self.reach.max()), np.asarray(as_positions(jnp.asarray(coordinates), jnp.asarray(self.box))))
             self.slots = self._jax_md.slots
 
     def __call__(self, coordinates: Int[jax.Array, "r n d"]) -> tuple[Int[jax.Array, "k m"], jax.Array]:
@@ -85,7 +85,7 @@ class Tables:
         if self.method == "native":
             table, largest = _native(coordinates, self.types, self.box, self.reach, slots=self.slots)
             return table, (largest > self.slots).any()
-        tables, missing = self._jax_md(as_positions(coordinates, self.box))
+        tables, missing = self._jax_md(as_positions(coordinates, jnp.asarray(self.box)))
         r, k, n = tables.shape
         typed = jnp.asarray(self.types)[tables] << TYPE_SHIFT
         return (jnp.swapaxes(tables + typed, 0, 1) + jnp.arange(r, dtype=jnp.int32)[:, None] * n).reshape(k, r * n), missing
@@ -96,8 +96,8 @@ def _native(coordinates: jax.Array, types: jax.Array, box: jax.Array, reach: jax
     LIBRARY.load()
     r, n, _ = coordinates.shape
     results = jax.ShapeDtypeStruct((slots, r * n), jnp.int32), jax.ShapeDtypeStruct((r,), jnp.int32)
-    call = jax.ffi.ffi_call("equijax_table", results)
-    return call(coordinates, jnp.asarray(types), jnp.asarray(box, jnp.float32), jnp.asarray(reach))
+    table, largest = jax.ffi.ffi_call("equijax_table", results)(coordinates, jnp.asarray(types), jnp.asarray(box, jnp.float32), jnp.asarray(reach))
+    return table, largest
 
 
 def fixed_point(positions: Float[jax.Array, "*any d"], box: Float[jax.Array, "d"]) -> Int[jax.Array, "*any d"]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from equijax.md.system import System
 from equijax.periodic import minimum_image, wrap
@@ -24,7 +24,7 @@ class Bonds:
         self.system = system
         wrapped = wrap(positions, system.box)
         sigma = np.asarray(system.potential.sigma)
-        pairs = cKDTree(wrapped, boxsize=system.box).query_pairs(BONDED * sigma.max(), output_type="ndarray")
+        pairs = KDTree(wrapped, boxsize=system.box).query_pairs(BONDED * sigma.max(), output_type="ndarray")
         lengths = sigma[system.types[pairs[:, 0]], system.types[pairs[:, 1]]]
         bonded = _distances(system, wrapped, pairs) < BONDED * lengths
         self.pairs: Int[np.ndarray, "bonds 2"] = pairs[bonded]

@@ -6,8 +6,8 @@ segment whose tables lacked room, or in which a particle went further than the s
 
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -101,7 +101,7 @@ class Dynamics:
         self,
         system: System,
         ensemble: Ensemble,
-        devices: list[jax.Device] | None = None,
+        devices: Sequence[Any] | None = None,
         tables: str = "auto",
         skin: float = SKIN,
         double: bool = False,
@@ -175,7 +175,12 @@ class Dynamics:
     def potential_energy(self, moving: Moving) -> Float[np.ndarray, "r"]:
         """Return the potential energy per particle of each replica."""
         with jax.enable_x64(True):
-            return np.asarray(self._energies(moving.positions)) / len(self.system)
+            positions = jnp.asarray(np.asarray(moving.positions))
+            energies, missing = self._energies(positions)
+            if missing:
+                self._make_room(fixed_point(positions, jnp.asarray(self.system.box)))
+                energies, _ = self._energies(positions)
+            return np.asarray(energies) / len(self.system)
 
     def temperature(self, moving: Moving) -> Float[np.ndarray, "r"]:
         """Return the kinetic temperature of each replica, 2 K / (degrees of freedom)."""
@@ -183,15 +188,15 @@ class Dynamics:
 
     @functools.cached_property
     def _energies(self) -> Callable:
-        def energies(positions: jax.Array) -> jax.Array:
-            table, _ = self.tables(fixed_point(positions, jnp.asarray(self.system.box)))
-            return self.pairs.energies(positions.reshape(-1, positions.shape[-1]), table).reshape(positions.shape[:2]).sum(1)
+        def energies(positions: jax.Array) -> tuple[jax.Array, jax.Array]:
+            table, missing = self.tables(fixed_point(positions, jnp.asarray(self.system.box)))
+            return self.pairs.energies(positions.reshape(-1, positions.shape[-1]), table).reshape(positions.shape[:2]).sum(1), missing
 
         return jax.jit(energies)
 
     def _integrator(self) -> tuple[Callable, Callable]:
         # Positions stay in whichever image they reach: displacements are measured on them.
-        _, shift = space.free()
+        shift = cast(Any, space.free()[1])
         dt, kT, tau = self.ensemble.time_step, self.ensemble.temperature, self.ensemble.relaxation
 
         @jax.custom_batching.custom_vmap
@@ -209,12 +214,12 @@ class Dynamics:
             return pairs if anchors is None or self.cage is None else pairs + _wall(positions - anchors, self.cage)
 
         if self.ensemble.kind == "nve":
-            initialise, step = simulate.nve(force, shift, dt)
+            initialise, step = cast(Any, simulate.nve(force, shift, dt))
             return functools.partial(_with_temperature, initialise, kT), step
         if self.ensemble.kind == "nose-hoover":
             # The least that the chain can do: its default, twelve substeps a step, would take longer than the forces.
-            return simulate.nvt_nose_hoover(force, shift, dt, kT, chain_length=3, chain_steps=1, sy_steps=1, tau=tau)
-        return simulate.nvt_langevin(force, shift, dt, kT, gamma=1 / tau)
+            return cast(tuple[Any, Any], simulate.nvt_nose_hoover(force, shift, dt, kT, chain_length=3, chain_steps=1, sy_steps=1, tau=tau))
+        return cast(tuple[Any, Any], simulate.nvt_langevin(force, shift, dt, kT, gamma=1 / tau))
 
     def _make_room(self, coordinates: jax.Array) -> None:
         self.tables.make_room(np.asarray(coordinates))

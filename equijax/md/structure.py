@@ -2,7 +2,7 @@
 
 import numpy as np
 from jaxtyping import Float
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from equijax.md.system import System
 from equijax.periodic import minimum_image, wrap
@@ -33,7 +33,7 @@ def pair_correlation(system: System, positions: Float[np.ndarray, "r n d"], long
     found: dict[str, np.ndarray] = {}
     for one in positions:
         wrapped = wrap(one, system.box)
-        first, second = cKDTree(wrapped, boxsize=system.box).query_pairs(longest, output_type="ndarray").T
+        first, second = KDTree(wrapped, boxsize=system.box).query_pairs(longest, output_type="ndarray").T
         distance = np.linalg.norm(minimum_image(wrapped[first] - wrapped[second], system.box), axis=1)
         low, high = np.sort([system.types[first], system.types[second]], axis=0)
         for a in range(len(counts)):

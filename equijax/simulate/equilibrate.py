@@ -5,6 +5,7 @@ its halves agree within their errors; a liquid that does not come to that in the
 """
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -175,7 +176,7 @@ class _Wait:
         start = lattice(config.mixture, config.replicas, config.seed)
         hot = Ensemble("langevin", MELT_TEMPERATURE, config.time_step, relaxation=0.1)
         session = self.engine.session(hot, start, maxwell(np.random.SeedSequence([config.seed, 2]), start.shape, MELT_TEMPERATURE), config.seed)
-        session.advance(round(MELT_TIME / config.time_step), lambda steps: self.tell(f"melt at T = {MELT_TEMPERATURE:g}", MELT_TIME, steps))
+        session.advance(round(MELT_TIME / config.time_step), functools.partial(self.tell, f"melt at T = {MELT_TEMPERATURE:g}", MELT_TIME))
         velocities = maxwell(np.random.SeedSequence([config.seed, 3]), start.shape, self.temperature)
         return self.engine.session(self.ensemble, session.positions(), velocities, config.seed + 1)
 
@@ -183,7 +184,7 @@ class _Wait:
         steps = round(self._spacing / self.config.time_step)
         about = f"T = {self.temperature:g}, wait {self.stage:.0f}"
         while self.frame < FRAMES:
-            self.session.advance(steps, lambda taken: self.tell(about, self.stage, taken))
+            self.session.advance(steps, functools.partial(self.tell, about, self.stage))
             self.positions[self.frame], self.energies[self.frame] = self.session.positions(), self.session.potential_energy()
             self.frame += 1
             if time.monotonic() - self.saved > SAVE_SECONDS:

@@ -77,7 +77,7 @@ def propensity(
     known = Bonds(system, positions) if bonds else None
     shape = len(system), len(steps)
     halves, broken = np.empty((2, *shape)), np.zeros(shape)
-    observed = np.empty((3, trajectories, len(steps)))
+    scattering, squared, overlaps = (np.empty((trajectories, len(steps))) for _ in range(3))
     taken = 0
     for t, step in enumerate(steps):
         session.advance(step - taken, progress)
@@ -85,12 +85,13 @@ def propensity(
         now = session.positions()
         moved = now - start
         halves[:, :, t] = np.linalg.norm(moved, axis=-1).reshape(2, trajectories // 2, -1).mean(1)
-        observed[:, :, t] = [measure(moved[:, is_a]) for measure in (self_intermediate, mean_squared_displacement, overlap)]
+        mine = moved[:, is_a]
+        scattering[:, t], squared[:, t], overlaps[:, t] = self_intermediate(mine), mean_squared_displacement(mine), overlap(mine)
         if known is not None:
             broken[:, t] = np.mean([known.broken(one) for one in now], axis=0)
     drift = float(np.abs(session.potential_energy() + _kinetic(session.momenta()) - first_energy).max())
     times = np.array(steps) * ensemble.time_step
-    return Propensity(times, halves, broken if bonds else None, *observed, drift)
+    return Propensity(times, halves, broken if bonds else None, scattering, squared, overlaps, drift)
 
 
 def _kinetic(momenta: np.ndarray) -> np.ndarray:

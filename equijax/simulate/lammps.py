@@ -67,6 +67,8 @@ class LammpsSession:
         for r, (x, p) in enumerate(zip(inside, momenta, strict=True)):
             self._write_data(self._path / f"{r}.data", x, p)
         self._replicas = len(positions)
+        self.loop_seconds = 0.0
+        """What LAMMPS says that the steps of the last call took."""
         self._run(0, fresh=True)
 
     def advance(self, steps: int, progress: Progress | None = None) -> None:
@@ -102,8 +104,9 @@ class LammpsSession:
     def _run(self, steps: int, fresh: bool = False) -> None:
         script = self._path / "in.lammps"
         script.write_text("\n".join("\n".join(self._commands(r, steps, fresh)) for r in range(self._replicas)) + "\n")
-        call = [*self.engine.command, "-in", script.name, "-log", "none", "-screen", "none"]
+        call = [*self.engine.command, "-in", script.name, "-log", "none"]
         result = subprocess.run(call, cwd=self._path, capture_output=True, text=True)
+        self.loop_seconds = sum(float(line.split()[3]) for line in result.stdout.splitlines() if line.startswith("Loop time of"))
         if result.returncode:
             said = [line for line in (result.stdout + result.stderr).splitlines() if "ERROR" in line] or [f"exit code {result.returncode}"]
             raise ConvergenceError(f"LAMMPS stopped: {said[0].strip()} (called as {shlex.join(call)}); look at time step, density and temperature.")

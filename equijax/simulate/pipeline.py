@@ -1,6 +1,7 @@
 """A simulated data set from nothing, in pieces that survive an interruption."""
 
 import dataclasses
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -134,7 +135,8 @@ class _Temperature:
         apart = self.config.spacing * equilibrium.relaxation_time
         while len(found) < self.config.configurations:
             if found:
-                session.advance(round(apart / self.config.time_step), lambda steps: self.tell(f"T = {self.temperature:g}, to the next configurations", apart, steps))
+                about = f"T = {self.temperature:g}, {len(found)} of {self.config.configurations} configurations, to the next"
+                session.advance(round(apart / self.config.time_step), functools.partial(self.tell, about, apart))
             found += list(session.positions())
             pieces.save(kept, {"samples": np.array(found)} | session.arrays())
         return np.array(found[: self.config.configurations])
@@ -148,7 +150,7 @@ class _Temperature:
         ensemble = Ensemble(config.trajectory, self.temperature, config.time_step)
         seed = np.random.SeedSequence([config.seed, 4, round(1e6 * self.temperature), number])
         about = f"T = {self.temperature:g}, configuration {number + 1} of {config.configurations}"
-        found = propensity(self.engine, self.system, ensemble, positions, config.trajectories, steps, seed, config.bonds, lambda taken: self.tell(about, longest, taken))
+        found = propensity(self.engine, self.system, ensemble, positions, config.trajectories, steps, seed, config.bonds, functools.partial(self.tell, about, longest))
         flat = self.system.dimensions == 2
         snapshot = Snapshot(
             np.pad(positions, ((0, 0), (0, 1))) if flat else positions, self.system.types, self._quencher.box,

