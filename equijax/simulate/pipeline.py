@@ -25,8 +25,9 @@ from equijax.simulate.liquid import make_system
 from equijax.snapshot import Snapshot
 from equijax.versions import machine, versions
 
-MAY_CHANGE = ("longest_wait", "tables", "lammps")
-"""Settings that a resumed simulation may change: they decide how long is waited and how fast, not what comes out."""
+MAY_CHANGE = ("configurations", "longest_wait", "tables", "lammps")
+"""Settings that a resumed simulation may change: more configurations are added to those that there are, and the others decide how long is waited and how
+fast, not what comes out."""
 
 Tell = Callable[[str, float, int], None]
 """Called with what is being done, the time units it takes, and the steps just taken."""

@@ -18,6 +18,7 @@ import pytest
 from equijax.cli import main
 from equijax.data.convert import write_snapshots
 from equijax.data.formats import read_snapshot, read_snapshots
+from equijax.data.store import Store
 from equijax.testing import toy_snapshot
 from equijax.train.log import read_log
 
@@ -212,6 +213,23 @@ def test_ctrl_c_is_one_sentence(data, tmp_path):
     assert process.returncode == 2
     assert "equijax: interrupted" in error.splitlines()[-1]
     assert "Traceback" not in error
+
+
+def test_an_interrupted_simulation_leaves_its_configurations_readable(tmp_path):
+    settings = {"temperatures": [2.0], "mixture": {"particles": 216}, "configurations": 40, "trajectories": 2, "times": [0.5, 1.0], "waiting": 4.0}
+    (tmp_path / "sim.yaml").write_text(json.dumps(settings))
+    finished = tmp_path / "run" / "T2" / "configurations"
+    with subprocess.Popen(command("simulate", tmp_path / "sim.yaml", "--out", tmp_path / "run"), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        wait_for(lambda: (finished / "001.h5").exists(), process)
+        process.send_signal(signal.SIGINT)
+        said, error = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "atom-steps" in said
+    assert "in equilibrium after" in said
+    assert "simulate go on with --resume" in error.splitlines()[-1]
+    assert "Traceback" not in error
+    with Store(finished / "000.h5") as store:
+        assert store[0].propensity.shape == (216, 2)
 
 
 def wait_for(condition, process, seconds=120):

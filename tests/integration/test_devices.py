@@ -1,4 +1,4 @@
-"""One device and many give the same training, on virtual CPU devices in a process of its own."""
+"""One device and many give the same training and the same dynamics, on virtual CPU devices in a process of its own."""
 
 import os
 import subprocess
@@ -56,11 +56,44 @@ for devices in (4, 8):
     assert change < 1e-5, change
 """
 
+DYNAMICS = """
+import jax, numpy as np
+from equijax.md.dynamics import Dynamics, Ensemble, maxwell
+from equijax.simulate.config import Mixture
+from equijax.simulate.engine import JaxMd
+from equijax.simulate.liquid import lattice, make_system
+
+assert jax.device_count() == 8
+mixture = Mixture(216)
+system = make_system(mixture, 0)
+start = lattice(mixture, 8, 0)
+momenta = maxwell(0, start.shape, 1.0)
+for kind in ("nve", "nose-hoover"):
+    ensemble = Ensemble(kind, 1.0)
+    spread = Dynamics(system, ensemble, jax.devices())
+    moving = spread.advance(spread.start(start, momenta), 300)
+    assert len(moving.positions.sharding.device_set) == 8
+    alone = Dynamics(system, ensemble)
+    for r in range(8):
+        mine = alone.advance(alone.start(start[r : r + 1], momenta[r : r + 1]), 300)
+        np.testing.assert_array_equal(np.asarray(moving.positions[r]), np.asarray(mine.positions[0]))
+session = JaxMd(system).session(Ensemble("nve", 1.0), start[:6], momenta[:6], 0)
+assert len(session._moving.positions.sharding.device_set) == 6
+"""
+
+
+def run(script):
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr[-3000:] + done.stdout
+
+
+def test_a_replica_on_a_device_of_its_own_goes_exactly_as_alone():
+    run(DYNAMICS)
+
 
 def test_four_and_eight_devices_train_as_one_does():
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stderr[-3000:] + done.stdout
+    run(SCRIPT)
 
 
 def test_a_batch_must_divide_by_the_devices():

@@ -55,6 +55,19 @@ def test_the_data_set_is_whole_and_physical(simulated):
     assert measured[0].equilibrium.halves.deviation <= 3.5
 
 
+def test_two_dimensions_are_a_config(tmp_path):
+    flat = dataclasses.replace(TINY, temperatures=(1.0,), mixture=Mixture(200, 0.35, 1.1944, dimensions=2), configurations=2, trajectory="langevin")
+    measured = simulate(flat, tmp_path / "flat", say=lambda _: None)
+    assert measured[0].samples.shape == (2, 200, 2)
+    with Store(tmp_path / "flat" / "data.h5") as store:
+        snapshot = store[0]
+    for name in ("positions", "inherent_positions", "cage_positions"):
+        assert np.abs(getattr(snapshot, name)[:, 2]).max() == 0, name
+    assert snapshot.inherent_energy.mean() < -2
+    assert summary(measured[0])["mean_squared_displacement"][0] == pytest.approx(2 * snapshot.times[0] ** 2, rel=0.3), "<r^2> = 2 T t^2 in two dimensions"
+    assert all(plot.exists() for plot in write_report(measured, tmp_path / "flat"))
+
+
 def test_the_report_says_what_was_measured(simulated):
     folder, measured = simulated
     plots = write_report(measured, folder)
