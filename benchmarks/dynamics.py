@@ -131,7 +131,9 @@ def lammps(system: System, start: np.ndarray, momenta: np.ndarray, command: str)
 def main(settings: Settings) -> None:
     """Time everyone, in alternation, and print the rates."""
     if settings.core >= 0:
-        os.sched_setaffinity(0, {settings.core})
+        # Every thread that there is already; those to come inherit it.
+        for thread in Path("/proc/self/task").iterdir():
+            os.sched_setaffinity(int(thread.name), {settings.core})
     rows = []
     for particles in settings.particles:
         system, start, momenta = liquid(particles, settings.temperature)

@@ -13,7 +13,7 @@ from equijax.simulate.liquid import expected_time
 from equijax.simulate.pipeline import simulate
 from equijax.simulate.report import lines, summary, write_report
 
-RATE = {"cpu": 1.8e6, "gpu": 1.0e8, "tpu": 5.0e7}
+RATE = {"cpu": 2.0e6, "gpu": 1.0e8, "tpu": 5.0e7}
 """Atom-steps a second and device, for the estimate before anything is measured; that of the CPU is measured by benchmarks/dynamics.py, the others are guesses."""
 
 
