@@ -259,11 +259,12 @@ def data_fetch(name: Annotated[str, tyro.conf.Positional], out: Path = Path("dat
 
 
 def info() -> None:
-    """Print versions, devices and precision, and which convolution kernel is used and why, for a bug report."""
+    """Print versions, devices and precision, which convolution kernel is used and why, and what makes neighbour tables, for a bug report."""
+    from equijax.graph.tables import choose_method
     from equijax.nn.kernels import choose
     from equijax.versions import machine, versions
 
-    print(json.dumps({"versions": versions(), "machine": machine(), "convolution": choose("auto")._asdict()}, indent=1))
+    print(json.dumps({"versions": versions(), "machine": machine(), "convolution": choose("auto")._asdict(), "neighbour_tables": choose_method("auto")}, indent=1))
 
 
 COMMANDS = {

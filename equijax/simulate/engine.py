@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ Progress = Callable[[int], None]
 """Called with a number of steps that were taken."""
 
 
+@runtime_checkable
 class Session(Protocol):
     """Replicas of a system on their way."""
 
@@ -48,6 +49,7 @@ class Session(Protocol):
         ...
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Makes sessions of one system."""
 

@@ -150,7 +150,7 @@ def test_bad_input(start):
     with pytest.raises(ConfigError, match="ensemble 'nvt'; expected nve"):
         Ensemble("nvt")
     with pytest.raises(ConfigError, match="time_step is -1"):
-        Ensemble(time_step=-1)
+        Ensemble(time_step=-1.0)
     with pytest.raises(ConfigError, match="use a smaller time step"):
         Dynamics(system, Ensemble("nve", LIQUID, time_step=0.1))
     with pytest.raises(SnapshotError, match="below half"):
