@@ -113,6 +113,7 @@ class Dynamics:
         self.skin = min(skin, (float(system.box.min()) / 2 - float(cuts.max())) * 0.999)
         self.tables = Tables(system.box, system.types, cuts + self.skin, tables)
         self.pairs = PairForces(system.box, system.types, system.potential, double)
+        self._exact_pairs = PairForces(system.box, system.types, system.potential, double=True)
         self.margin = FASTEST * ensemble.temperature**0.5 * ensemble.time_step
         if not self.margin < self.skin / 2:
             raise ConfigError(
@@ -173,7 +174,7 @@ class Dynamics:
             return moving
 
     def potential_energy(self, moving: Moving) -> Float[np.ndarray, "r"]:
-        """Return the potential energy per particle of each replica."""
+        """Return the potential energy per particle of each replica, in float64."""
         with jax.enable_x64(True):
             positions = jnp.asarray(np.asarray(moving.positions))
             energies, missing = self._energies(positions)
@@ -190,7 +191,7 @@ class Dynamics:
     def _energies(self) -> Callable:
         def energies(positions: jax.Array) -> tuple[jax.Array, jax.Array]:
             table, missing = self.tables(fixed_point(positions, jnp.asarray(self.system.box)))
-            return self.pairs.energies(positions.reshape(-1, positions.shape[-1]), table).reshape(positions.shape[:2]).sum(1), missing
+            return self._exact_pairs.energies(positions.reshape(-1, positions.shape[-1]), table).reshape(positions.shape[:2]).sum(1), missing
 
         return jax.jit(energies)
 

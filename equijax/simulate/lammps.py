@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -58,8 +59,8 @@ class LammpsSession:
 
     def __init__(self, engine: Lammps, ensemble: Ensemble, positions: np.ndarray, momenta: np.ndarray, seed: int) -> None:
         self.engine, self.ensemble, self.seed = engine, ensemble, seed
-        self._folder = tempfile.TemporaryDirectory(prefix="equijax-lammps-")
-        self._path = Path(self._folder.name)
+        self._path = Path(tempfile.mkdtemp(prefix="equijax-lammps-"))
+        weakref.finalize(self, shutil.rmtree, self._path, True)
         self._calls = itertools.count(1)
         # LAMMPS wants particles inside the box: the images they were in are added again when positions are read.
         inside = np.stack([wrap(one, engine.system.box) for one in positions])

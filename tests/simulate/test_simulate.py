@@ -185,7 +185,7 @@ def test_expected_times_pass_through_what_was_measured():
         ({"temperatures": [0.5, -1]}, "different positive numbers"),
         ({"trajectories": 7}, "an even number"),
         ({"times": [1.0, 0.5]}, "increasing positive numbers"),
-        ({"mixture": {"particles": 100}}, "too small for the cutoff 2.5; use at least 150"),
+        ({"mixture": {"particles": 100}}, "too small for the cutoff 2.5; use at least 151"),
         ({"mixture": {"dimensions": 4}}, "expected 2 or 3"),
         ({"mixture": {"density": -1.0}}, "out of range"),
         ({"thermostat": "berendsen"}, "thermostat is 'berendsen'"),
