@@ -70,18 +70,20 @@ class DenseTables:
         box: (d,) side lengths.
         reach: a pair is listed when it is closer than this.
         examples: (r, n, d) positions in [0, L] for which there must be room.
+        more_than: slots that were not enough.
     """
 
-    def __init__(self, box: np.ndarray, reach: float, examples: np.ndarray) -> None:
+    def __init__(self, box: np.ndarray, reach: float, examples: np.ndarray, more_than: int = 0) -> None:
         displacement, _ = space.periodic(jnp.asarray(box))
-        functions = partition.neighbor_list(displacement, jnp.asarray(box), reach, 0.0, format=partition.NeighborListFormat.Dense)
-        room = 0
+        room, multiplier = 0, 1.25
         while True:
+            # Cells have room of their own, which grows with the multiplier alone.
+            functions = partition.neighbor_list(displacement, jnp.asarray(box), reach, 0.0, multiplier, format=partition.NeighborListFormat.Dense)
             self._list = functions.allocate(jnp.asarray(examples[0]), extra_capacity=room)
             self.slots = self._list.idx.shape[1]
-            if not bool(self(jnp.asarray(examples))[1]):
+            if self.slots > more_than and not bool(self(jnp.asarray(examples))[1]):
                 return
-            room = 2 * room or self.slots // 8 + 1
+            room, multiplier = 2 * room or self.slots // 8 + 1, 1.25 * multiplier
 
     def __call__(self, positions: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Return the tables (r, k, n) of positions (r, n, d) in [0, L], and whether pairs are missing for want of room."""

@@ -64,12 +64,19 @@ class Tables:
             raise SnapshotError(f"neighbour tables know {MOST_TYPES} types of particles; there is one of type {self.types.max()}.")
 
     def make_room(self, coordinates: Int[np.ndarray, "r n d"]) -> None:
-        """Choose the number of slots for configurations, on the host; never fewer than before."""
+        """Have slots for these configurations; tables that have them already stay as they are."""
+        if self.slots and not bool(self(jnp.asarray(coordinates))[1]):
+            return
+        self.make_more_room(coordinates)
+
+    def make_more_room(self, coordinates: Int[np.ndarray, "r n d"]) -> None:
+        """Have more slots than before, and enough for these configurations."""
         if self.method == "native":
             _, largest = _native(jnp.asarray(coordinates), self.types, self.box, self.reach, slots=1)
             self.slots = max(self.slots, int(np.asarray(largest).max())) + ROOM
         else:
-            self._jax_md = DenseTables(self.box, float(self.reach.max()), np.asarray(as_positions(jnp.asarray(coordinates), jnp.asarray(self.box))))
+            positions = np.asarray(as_positions(jnp.asarray(coordinates), jnp.asarray(self.box)))
+            self._jax_md = DenseTables(self.box, float(self.reach.max()), positions, more_than=self.slots)
             self.slots = self._jax_md.slots
 
     def __call__(self, coordinates: Int[jax.Array, "r n d"]) -> tuple[Int[jax.Array, "k m"], jax.Array]:

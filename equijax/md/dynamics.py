@@ -114,7 +114,7 @@ class Dynamics:
         self.tables = Tables(system.box, system.types, cuts + self.skin, tables)
         self.pairs = PairForces(system.box, system.types, system.potential, double)
         self._exact_pairs = PairForces(system.box, system.types, system.potential, double=True)
-        self.margin = FASTEST * ensemble.temperature**0.5 * ensemble.time_step
+        self.margin = self._first_margin = FASTEST * ensemble.temperature**0.5 * ensemble.time_step
         if not self.margin < self.skin / 2:
             raise ConfigError(
                 f"time step {ensemble.time_step:g} at temperature {ensemble.temperature:g}: a particle may move {self.margin:.2g} in one step, "
@@ -138,6 +138,7 @@ class Dynamics:
         if len(positions) % self.mesh.size:
             raise ConfigError(f"{len(positions)} replicas cannot be spread evenly over {self.mesh.size} devices; use a multiple.")
         with jax.enable_x64(True):
+            self.margin = self._first_margin
             coordinates = fixed_point(jnp.asarray(positions), jnp.asarray(self.system.box))
             self._make_room(coordinates)
             keys = jax.random.split(jax.random.PRNGKey(seed), len(positions))
@@ -163,7 +164,7 @@ class Dynamics:
             while int(np.max(left)) > 0:
                 new, rest, missing, moved = self._segment()(moving, left)
                 if np.any(missing):
-                    self._make_room(fixed_point(moving.positions, jnp.asarray(self.system.box)))
+                    self._make_room(fixed_point(moving.positions, jnp.asarray(self.system.box)), more=True)
                     continue
                 if not np.all(np.asarray(moved) <= self.skin / 2):
                     self._take_care(float(np.max(moved)))
@@ -218,17 +219,29 @@ class Dynamics:
             initialise, step = cast(Any, simulate.nve(force, shift, dt))
             return functools.partial(_with_temperature, initialise, kT), step
         if self.ensemble.kind == "nose-hoover":
-            # The least that the chain can do: its default, twelve substeps a step, would take longer than the forces.
+            # jax-md counts the momentum of the whole as free, which it is not: the bath is that much colder. The chain does the least that it can: by
+            # default it would take twelve substeps a step, and longer than the forces.
+            kT *= self.system.degrees_of_freedom / (self.system.dimensions * len(self.system))
             return cast(tuple[Any, Any], simulate.nvt_nose_hoover(force, shift, dt, kT, chain_length=3, chain_steps=1, sy_steps=1, tau=tau))
-        return cast(tuple[Any, Any], simulate.nvt_langevin(force, shift, dt, kT, gamma=1 / tau))
+        initialise, kicked = cast(Any, simulate.nvt_langevin(force, shift, dt, kT, gamma=1 / tau))
 
-    def _make_room(self, coordinates: jax.Array) -> None:
-        self.tables.make_room(np.asarray(coordinates))
-        if self.tables.slots > min(MOST_ROOM, 2 * len(self.system)):
+        def step(state: Any, **more: Any) -> Any:
+            """Take the motion of the whole out of the noise: it would carry all particles away together, and count as displacement."""
+            new = kicked(state, **more)
+            drift = (new.position - state.position).mean(0)
+            return new.set(position=new.position - drift, momentum=new.momentum - new.momentum.mean(0))
+
+        return initialise, step
+
+    def _make_room(self, coordinates: jax.Array, more: bool = False) -> None:
+        before = self.tables.slots
+        (self.tables.make_more_room if more else self.tables.make_room)(np.asarray(coordinates))
+        if self.tables.slots > MOST_ROOM:
             raise ConvergenceError(
-                f"a particle has {self.tables.slots} neighbours: particles crowd together beyond any liquid; check the positions, the units and the box."
+                f"a particle has about {self.tables.slots} neighbours: particles crowd together beyond any liquid; check the positions, the units and the box."
             )
-        self.__dict__.pop("_energies", None)
+        if self.tables.slots != before:
+            self.__dict__.pop("_energies", None)
 
     def _take_care(self, moved: float) -> None:
         self.margin *= 2

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from equijax.errors import ConfigError
 from equijax.graph.neighbors import Searches
 from equijax.snapshot import Snapshot
 
@@ -21,6 +22,14 @@ class PairPotential:
     epsilon: tuple[tuple[float, ...], ...] = ((1.0, 1.5), (1.5, 0.5))
     sigma: tuple[tuple[float, ...], ...] = ((1.0, 0.8), (0.8, 0.88))
     cut: float = 2.5
+
+    def __post_init__(self) -> None:
+        for name in ("epsilon", "sigma"):
+            rows = getattr(self, name)
+            if not rows or any(len(row) != len(rows) for row in rows) or any(rows[i][j] != rows[j][i] for i in range(len(rows)) for j in range(i)):
+                raise ConfigError(f"potential.{name} is {[list(row) for row in rows]}; expected a symmetric table with a row and a column for each type.")
+        if len(self.epsilon) != len(self.sigma) or min(map(min, self.sigma)) <= 0 or not self.cut > 0:
+            raise ConfigError(f"potential: {len(self.epsilon)} rows of epsilon, {len(self.sigma)} of sigma, cut {self.cut}: as many rows of both, and positive lengths.")
 
     @property
     def cutoff(self) -> float:

@@ -6,6 +6,9 @@ from typing import Literal
 from equijax.errors import ConfigError
 from equijax.md.kob_andersen import KOB_ANDERSEN, PairPotential
 
+LEAST_SKIN = 0.15
+"""Of neighbour tables (sigma_AA), for which a box must have room."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Mixture:
@@ -28,15 +31,17 @@ class Mixture:
     def __post_init__(self) -> None:
         if self.dimensions not in (2, 3):
             raise ConfigError(f"mixture.dimensions is {self.dimensions}; expected 2 or 3.")
-        if self.particles < 8 or not 0 <= self.share_b <= 1 or not self.density > 0:
+        if self.particles < 8 or not 0 <= self.share_b <= 0.9 or not self.density > 0:
             raise ConfigError(
-                f"mixture: particles {self.particles} (8 or more), share_b {self.share_b} (0 to 1), density {self.density} (positive): one is out of range."
+                f"mixture: particles {self.particles} (8 or more), share_b {self.share_b} (0 to 0.9), density {self.density} (positive): one is out of range."
             )
-        if self.side < 2 * self.potential.cutoff:
-            needed = int((2 * self.potential.cutoff) ** self.dimensions * self.density) + 1
+        if len(self.potential.sigma) != 2:
+            raise ConfigError(f"mixture.potential has {len(self.potential.sigma)} types; expected 2, A and B.")
+        if self.side < 2 * (self.potential.cutoff + LEAST_SKIN):
+            needed = int((2 * (self.potential.cutoff + LEAST_SKIN)) ** self.dimensions * self.density) + 1
             raise ConfigError(
                 f"mixture: {self.particles} particles at density {self.density:g} make a box of side {self.side:.3g}, "
-                f"too small for the cutoff {self.potential.cutoff:g}; use at least {needed}."
+                f"too small for the cutoff {self.potential.cutoff:g} and a skin of {LEAST_SKIN:g}; use at least {needed}."
             )
 
     @property
@@ -58,8 +63,9 @@ class SimulateConfig:
         trajectory: dynamics of the ensemble: nve, nose-hoover or langevin.
         thermostat: dynamics of the equilibration: nose-hoover or langevin.
         time_step: of both.
-        replicas: liquids that are equilibrated side by side; each gives configurations / replicas of the configurations.
-        waiting: length of each half of the waiting time, in tau_alpha: the halves must agree before anything is measured.
+        replicas: liquids that are equilibrated side by side; each gives configurations / replicas of the configurations. With fewer than four the waiting
+            time becomes longer, so that its error is known.
+        waiting: length of each half of the waiting time, in tau_alpha, at least: the halves must agree before anything is measured.
         spacing: between configurations of one replica, in tau_alpha.
         longest_wait: time units after which a liquid that has not come to equilibrium is given up.
         cage: also find the average position of each particle in its cage.
@@ -92,14 +98,14 @@ class SimulateConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.temperatures or min(self.temperatures) <= 0 or len(set(self.temperatures)) < len(self.temperatures):
-            raise ConfigError(f"temperatures are {list(self.temperatures)}; expected different positive numbers, at least one.")
+        if not self.temperatures or not all(0 < t < float("inf") for t in self.temperatures) or len({f"{t:g}" for t in self.temperatures}) < len(self.temperatures):
+            raise ConfigError(f"temperatures are {list(self.temperatures)}; expected positive numbers that differ in their first six digits, at least one.")
         if min(self.configurations, self.replicas) < 1 or self.trajectories < 2 or self.trajectories % 2:
             raise ConfigError(
                 f"configurations {self.configurations} and replicas {self.replicas} must be 1 or more, "
                 f"trajectories {self.trajectories} an even number: their two halves give the noise ceiling."
             )
-        if not self.times or min(self.times) <= 0 or any(b <= a for a, b in zip(self.times, self.times[1:], strict=False)):
+        if not self.times or not all(0 < t < float("inf") for t in self.times) or any(b <= a for a, b in zip(self.times, self.times[1:], strict=False)):
             raise ConfigError(f"times are {list(self.times)}; expected increasing positive numbers, in units of the relaxation time.")
         for name in ("time_step", "waiting", "spacing", "longest_wait", "cage_radius"):
             if not 0 < getattr(self, name) < float("inf"):

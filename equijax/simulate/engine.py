@@ -53,6 +53,14 @@ class Session(Protocol):
 class Engine(Protocol):
     """Makes sessions of one system."""
 
+    def prepare(self, *ensembles: Ensemble) -> None:
+        """Check that sessions of these can be made, before anything is begun.
+
+        Raises:
+            EquijaxError: they cannot.
+        """
+        ...
+
     def session(self, ensemble: Ensemble, positions: Float[np.ndarray, "r n d"], momenta: Float[np.ndarray, "r n d"], seed: int) -> Session:
         """Put replicas on their way.
 
@@ -81,6 +89,11 @@ class JaxMd:
             return Dynamics(system, ensemble, jax.devices()[:devices], tables)
 
         self._dynamics = dynamics
+
+    def prepare(self, *ensembles: Ensemble) -> None:
+        """See `Engine.prepare`."""
+        for ensemble in ensembles:
+            self._dynamics(ensemble, 1)
 
     def session(self, ensemble: Ensemble, positions: np.ndarray, momenta: np.ndarray, seed: int) -> "JaxMdSession":
         """See `Engine.session`."""

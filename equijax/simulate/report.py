@@ -18,8 +18,8 @@ STRUCTURES = 8
 def summary(one: Measured) -> dict:
     """Return the observables of a temperature as plain numbers.
 
-    F_s, mean squared displacement, overlap and chi_4 are of the A particles; chi_4 is the variance over all trajectories of all configurations; the noise
-    ceiling is pooled over the A particles of all configurations.
+    F_s, mean squared displacement, overlap and chi_4 are of the A particles; chi_4 is the variance over all trajectories of all configurations, which lacks
+    a share of 1 / configurations of what differs between them; the noise ceiling is pooled over the A particles of all configurations.
     """
     chosen = one.system.types == 0
     scattering, squared, overlaps = (np.concatenate([o[name] for o in one.observed]) for name in ("scattering", "squared", "overlaps"))
@@ -40,7 +40,7 @@ def summary(one: Measured) -> dict:
         "halves_differ_by_standard_errors": equilibrium.halves.deviation,
         "thermal_energy": float(np.mean([o["thermal_energy"] for o in one.observed])),
         "inherent_energy": float(np.mean([o["inherent_energy"] for o in one.observed])),
-        "largest_energy_drift": float(max(o["drift"] for o in one.observed)),
+        "largest_energy_change": float(max(o["drift"] for o in one.observed)) if one.conserving else None,
         "wave_number": WAVE_NUMBER,
         "self_intermediate": scattering.mean(0).tolist(),
         "self_intermediate_error": (of_configurations.std(0, ddof=1) / len(of_configurations) ** 0.5).tolist() if len(of_configurations) > 1 else None,
@@ -64,11 +64,12 @@ def lines(numbers: dict) -> list[str]:
     tau = numbers["relaxation_time_ensemble"]
     at = int(np.argmin(np.abs(np.log(np.array(numbers["times"]) / numbers["relaxation_time_waiting"]))))
     own = numbers["ceiling_trajectories"].index(numbers["trajectories"])
+    change = numbers["largest_energy_change"]
+    said = "" if change is None else f"; no trajectory changed its energy by more than {change:.1e}"
     return [
         f"T = {numbers['temperature']:g}: {numbers['configurations']} configurations of {numbers['particles']} particles, {numbers['trajectories']} trajectories each.",
         f"  tau_alpha {numbers['relaxation_time_waiting']:.3g} while waiting" + ("." if tau is None else f", {tau:.3g} in the ensemble."),
-        f"  Energy per particle {numbers['thermal_energy']:.4f}, inherent {numbers['inherent_energy']:.4f}; "
-        f"largest drift of a trajectory {numbers['largest_energy_drift']:.1e}.",
+        f"  Energy per particle {numbers['thermal_energy']:.4f}, inherent {numbers['inherent_energy']:.4f}{said}.",
         f"  At t = {numbers['times'][at]:g}: F_s {numbers['self_intermediate'][at]:.3f}, mean squared displacement {numbers['mean_squared_displacement'][at]:.3f}, "
         f"chi_4 {numbers['chi_4'][at]:.1f}, noise ceiling {numbers['noise_ceiling'][at][own]:.3f}.",
     ]
@@ -81,9 +82,9 @@ def _draw(one: Measured, numbers: dict, path: Path) -> Path:
     _against_time(axes[0, 1], numbers, "mean_squared_displacement", "mean squared displacement")
     axes[0, 1].set_yscale("log")
     _against_time(axes[0, 2], numbers, "chi_4", r"$\chi_4$")
-    every = max(1, len(one.samples) // STRUCTURES)
-    _structure(axes[1, 0], pair_correlation(one.system, one.samples[::every]), "r", "r", "g(r)")
-    _structure(axes[1, 1], structure_factor(one.system, one.samples[::every]), "k", "k", "S(k)")
+    some = one.samples[np.unique(np.linspace(0, len(one.samples) - 1, STRUCTURES).astype(int))]
+    _structure(axes[1, 0], pair_correlation(one.system, some), "r", "r", "g(r)")
+    _structure(axes[1, 1], structure_factor(one.system, some), "k", "k", "S(k)")
     for t, time in enumerate(numbers["times"]):
         axes[1, 2].plot(numbers["ceiling_trajectories"], numbers["noise_ceiling"][t], "o-", markersize=3, label=f"t = {time:.3g}", color=f"C{t}")
     axes[1, 2].set(xscale="log", xlabel="trajectories", ylabel="noise ceiling, A particles", ylim=(0, 1.02))

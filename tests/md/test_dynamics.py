@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,8 @@ from equijax.md.cage import CageFinder
 from equijax.md.dynamics import Dynamics, Ensemble, maxwell
 from equijax.md.forces import PairForces
 from equijax.md.system import System
+from equijax.simulate.config import Mixture
+from equijax.simulate.liquid import lattice, make_system
 
 LIQUID = 0.56
 
@@ -69,6 +73,61 @@ def test_momentum_is_conserved(start):
     system, positions = start
     _, end = run(Dynamics(system, Ensemble("nve", LIQUID)), positions, 500)
     assert np.abs(np.asarray(end.momenta).sum(1)).max() < 1e-3, "forces of pairs cancel to float32 rounding: 1000 particles, 500 steps"
+
+
+@pytest.mark.parametrize("kind", ["nve", "nose-hoover", "langevin"])
+def test_the_liquid_as_a_whole_stays_where_it_is(start, kind):
+    """Noise would carry all particles away together, which a displacement cannot tell from motion in the liquid."""
+    system, positions = start
+    begin, end = run(Dynamics(system, Ensemble(kind, LIQUID)), positions, 400, replicas=2)
+    assert np.abs((np.asarray(end.positions) - np.asarray(begin.positions)).mean(1)).max() < 1e-4
+
+
+def test_starting_again_makes_no_new_room(start):
+    system, positions = start
+    for method in ("native", "jax-md"):
+        dynamics = Dynamics(system, Ensemble("nve", LIQUID), tables=method)
+        slots = set()
+        for seed in range(4):
+            run(dynamics, positions, 5, seed=seed)
+            slots.add(dynamics.tables.slots)
+        assert len(slots) == 1
+
+
+@pytest.mark.parametrize("method", ["native", "jax-md"])
+def test_a_segment_without_room_is_run_again(start, method):
+    """A lattice melts: the densest neighbourhood grows after the table was sized."""
+    system, positions = start
+    dynamics, roomy = (Dynamics(system, Ensemble("nve", LIQUID), tables=method) for _ in range(2))
+    momenta = maxwell(0, (1, *positions.shape), LIQUID)
+    moving = dynamics.start(positions[None], momenta)
+    enough = dynamics.tables.slots
+    if method == "native":
+        dynamics.tables.slots = 90
+    else:
+        known = dynamics.tables._jax_md._list
+        dynamics.tables._jax_md._list = dataclasses.replace(known, idx=known.idx[:, :90], max_occupancy=90)
+        dynamics.tables.slots = dynamics.tables._jax_md.slots = 90
+    end = dynamics.advance(moving, 60)
+    assert dynamics.tables.slots >= 100
+    expected = roomy.advance(roomy.start(positions[None], momenta), 60)
+    assert np.abs(np.asarray(end.positions) - np.asarray(expected.positions)).max() < 1e-5
+    assert enough > 90
+
+
+@pytest.mark.parametrize(("kind", "tolerance"), [("nose-hoover", 0.004), ("langevin", 0.008)])
+def test_a_small_system_has_the_temperature_it_was_given(kind, tolerance):
+    """With 216 particles the total momentum is half a percent of the degrees of freedom: it must not be counted. Velocities of BAOAB at this step are a
+    little too cold (its positions are what it gets right)."""
+    mixture = Mixture(216)
+    system, begin = make_system(mixture, 0), lattice(mixture, 8, 0)
+    dynamics = Dynamics(system, Ensemble(kind, 2.0, relaxation=0.1))
+    moving = dynamics.advance(dynamics.start(begin, maxwell(0, begin.shape, 2.0)), 1000)
+    samples = []
+    for _ in range(300):
+        moving = dynamics.advance(moving, 20)
+        samples.append(dynamics.temperature(moving))
+    assert abs(np.mean(samples) / 2.0 - 1) < tolerance, "2400 samples that fluctuate by 6 %, every other of them new"
 
 
 @pytest.mark.parametrize("kind", ["nose-hoover", "langevin"])
