@@ -157,7 +157,8 @@ class _Wait:
             self._clear()
         else:
             self.positions, self.energies = stored["positions"], stored["energies"]
-            self.session = engine.session(self.ensemble, self.positions[0].astype(np.float64), np.zeros(self.positions[0].shape), config.seed)
+            start = self.positions[0].astype(np.float64)
+            self.session = engine.session(self.ensemble, start, maxwell(0, start.shape, temperature), config.seed)
             self.session.restore(stored)
             self.waited, self.stage, self.tries, self.frame = (float(stored["waited"]), float(stored["stage"]), int(stored["tries"]), int(stored["frame"]))
         self.saved = time.monotonic()
