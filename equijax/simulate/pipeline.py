@@ -42,6 +42,7 @@ class Measured:
     equilibrium: Equilibrium
     conserving: bool
     samples: np.ndarray
+    store: Path
     files: list[Path]
     observed: list[dict[str, np.ndarray]]
 
@@ -60,7 +61,7 @@ def make_engine(config: SimulateConfig, system: System) -> Engine:
 
 
 def simulate(config: SimulateConfig, folder: Path, resume: bool = False, tell: Tell = lambda *_: None, say: Callable[[str], None] = print) -> list[Measured]:
-    """Simulate a data set and write it to `folder`/data.h5, configuration by configuration.
+    """Simulate a data set and write it to `folder`, a store T0.56.h5 and so on for each temperature: their times differ.
 
     Args:
         config: of the simulation.
@@ -80,8 +81,8 @@ def simulate(config: SimulateConfig, folder: Path, resume: bool = False, tell: T
     parts = [_Temperature(config, temperature, system, engine, folder / f"T{temperature:g}", tell, say) for temperature in config.temperatures]
     write_json(folder / "config.json", to_dict(config))
     measured = [part.run() for part in parts]
-    with StoreWriter(folder / "data.h5", single=True) as writer:
-        for one in measured:
+    for one in measured:
+        with StoreWriter(one.store, single=True) as writer:
             for file in one.files:
                 with Store(file) as store:
                     writer.append(store[0])
@@ -127,7 +128,9 @@ class _Temperature:
         steps = step_numbers(self.config.times, equilibrium.relaxation_time, self.config.time_step)
         files = [self._measure(number, positions, steps) for number, positions in enumerate(samples)]
         observed = [pieces.load(file.with_suffix(".npz")) or {} for file in files]
-        return Measured(self.temperature, self.system, equilibrium, self.config.trajectory == "nve", samples, files, observed)
+        return Measured(
+            self.temperature, self.system, equilibrium, self.config.trajectory == "nve", samples, self.folder.with_name(f"{self.folder.name}.h5"), files, observed
+        )
 
     def _samples(self, equilibrium: Equilibrium) -> np.ndarray:
         """Return the configurations, a few relaxation times apart on each replica."""

@@ -37,9 +37,10 @@ def run(name: str, folder: Path, resume: bool, changes: dict, settings: tuple[st
     plots = write_report(measured, folder)
     for one in measured:
         print("\n".join(lines(summary(one))))
-    count = len(config.temperatures) * config.configurations
-    print(f"{folder / 'data.h5'}: {count} configurations, {(folder / 'data.h5').stat().st_size / 2**20:.1f} MiB; {', '.join(plot.name for plot in plots)}, report.json")
-    print(f"Now train on them: equijax train paper --data {folder / 'data.h5'} --out runs/mine")
+    for one in measured:
+        print(f"{one.store}: {len(one.files)} configurations, {one.store.stat().st_size / 2**20:.1f} MiB")
+    print(f"{folder / 'report.json'}, {', '.join(plot.name for plot in plots)}")
+    print(f"Now train on them: equijax train paper --data {measured[-1].store} --out runs/mine")
 
 
 def estimate(config: SimulateConfig) -> str:

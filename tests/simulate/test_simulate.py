@@ -36,7 +36,7 @@ def simulated(tmp_path_factory):
 
 def test_the_data_set_is_whole_and_physical(simulated):
     folder, measured = simulated
-    with Store(folder / "data.h5") as store:
+    with Store(folder / "T1.5.h5") as store:
         assert len(store) == 3
         snapshots = list(store)
     for snapshot in snapshots:
@@ -60,7 +60,7 @@ def test_two_dimensions_are_a_config(tmp_path):
     flat = dataclasses.replace(TINY, temperatures=(1.0,), mixture=Mixture(200, 0.35, 1.1944, dimensions=2), configurations=2, trajectory="langevin")
     measured = simulate(flat, tmp_path / "flat", say=lambda _: None)
     assert measured[0].samples.shape == (2, 200, 2)
-    with Store(tmp_path / "flat" / "data.h5") as store:
+    with Store(tmp_path / "flat" / "T1.h5") as store:
         snapshot = store[0]
     for name in ("positions", "inherent_positions", "cage_positions"):
         assert np.abs(getattr(snapshot, name)[:, 2]).max() == 0, name
@@ -92,7 +92,7 @@ def test_configurations_are_added_to_a_finished_simulation(simulated, tmp_path):
     more = dataclasses.replace(TINY, configurations=4)
     simulate(more, grown, resume=True, say=lambda _: None)
     simulate(more, whole, say=lambda _: None)
-    with Store(folder / "data.h5") as before, Store(grown / "data.h5") as one, Store(whole / "data.h5") as other:
+    with Store(folder / "T1.5.h5") as before, Store(grown / "T1.5.h5") as one, Store(whole / "T1.5.h5") as other:
         assert (len(before), len(one), len(other)) == (3, 4, 4)
         for a, b in zip(one, other, strict=True):
             np.testing.assert_array_equal(a.propensity_halves, b.propensity_halves)
@@ -121,7 +121,7 @@ def test_killed_and_resumed_it_ends_with_the_same_numbers(simulated, tmp_path):
         process.send_signal(signal.SIGKILL)
         process.wait()
     subprocess.run([sys.executable, "-c", program, str(config), str(folder), "resume"], check=True)
-    with Store(whole / "data.h5") as expected, Store(folder / "data.h5") as found:
+    with Store(whole / "T1.5.h5") as expected, Store(folder / "T1.5.h5") as found:
         for one, other in zip(expected, found, strict=True):
             for name in ("positions", "propensity_halves", "bond_breaking", "inherent_positions", "cage_positions"):
                 np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
