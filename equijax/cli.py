@@ -55,10 +55,11 @@ def train(
     test: float | None = None,
     set: tuple[str, ...] = (),
 ) -> None:
-    """Train a network.
+    """Train a network, or fit a baseline.
 
     Args:
-        config: a preset (paper, inherent, quickstart) or a YAML or JSON file.
+        config: a preset (paper, inherent, quickstart; baselines: ridge, ridge-thermal, ridge-inherent, perceptron, energy, density, bapst), or a YAML or
+            JSON file (of a baseline, if it names a `model`).
         out: folder of the run.
         data: files, folders or archives with measured propensities.
         resume: go on from the newest checkpoint of the run.
@@ -68,19 +69,37 @@ def train(
         test: configurations kept for evaluate, likewise.
         set: any other setting, for example network.layers=4 optimizer.learning_rate=1e-3.
     """
+    from equijax.baselines.config import is_baseline
     from equijax.configs import read_config, with_settings
     from equijax.train.config import TrainConfig
     from equijax.train.loop import train as run
     from equijax.train.presets import PRESETS
 
-    base = PRESETS[config] if config in PRESETS else read_config(Path(config), TrainConfig)
     flags = {"data": [str(path) for path in data] or None, "epochs": epochs, "seed": seed, "validation": validation, "test": test}
+    if is_baseline(config):
+        _fit_baseline(config, out, flags, resume, set)
+        return
+    base = PRESETS[config] if config in PRESETS else read_config(Path(config), TrainConfig)
     progress = run(with_settings(base, flags, set), out, _cache(), resume=resume)
     if progress.best_score > -2:
         print(f"Best validation r = {progress.best_score:.3f} (mean of pooled and per configuration, A particles) at epoch {progress.best_epoch} of {progress.epoch}.")
         print(f"Expect about that on configurations like these; measure it: equijax evaluate {out}")
     else:
         print(f"Trained {progress.epoch} epochs without validation; the last weights are kept in {out}.")
+
+
+def _fit_baseline(name: str, out: Path, flags: dict, resume: bool, settings: tuple[str, ...]) -> None:
+    from equijax.baselines.config import BASELINES, BaselineConfig
+    from equijax.baselines.run import train_baseline
+    from equijax.configs import read_config, with_settings
+
+    if resume:
+        raise ConfigError("a baseline is fitted in one go; leave --resume out.")
+    base = BASELINES[name] if name in BASELINES else read_config(Path(name), BaselineConfig)
+    score = train_baseline(with_settings(base, flags, settings), out, _cache())
+    if score is not None:
+        print(f"Validation r = {score:.3f} (mean of pooled and per configuration, A particles).")
+    print(f"Measure it on other configurations: equijax evaluate {out}")
 
 
 def simulate(
@@ -111,30 +130,34 @@ def simulate(
 
 
 def evaluate(
-    run: Annotated[Path, tyro.conf.Positional],
+    runs: Annotated[Paths, tyro.conf.Positional],
     data: Paths = (),
     part: Literal["train", "validation", "test"] | None = None,
     out: Path | None = None,
     ridge: bool = False,
+    align: Literal["times", "order"] = "times",
 ) -> None:
     """Test a run on configurations it has not seen: a table, results.json and plots.
 
     Args:
-        run: folder of the run.
+        runs: folder of the run, network or baseline; of several runs, the mean of their predictions is tested.
         data: files with other configurations; by default the run's own test part, or validation where no test was kept.
         part: of the run's own data.
         out: where results go; RUN/evaluation by default.
-        ridge: fit a ridge regression on hand-written descriptors to the run's training part, and score it beside the network.
+        ridge: fit a ridge regression on hand-written descriptors to the run's training part, and score it beside the run.
+        align: order compares the first predicted time with the first measured one and so on, across temperatures; times wants equal times.
     """
-    from equijax.baselines.compare import ridge_rows
-    from equijax.train.evaluate import evaluate as score
-    from equijax.train.evaluate import write_evaluation
+    from equijax.baselines.config import BASELINES
+    from equijax.evaluation import baseline_rows, write_evaluation
+    from equijax.evaluation import evaluate as score
 
-    evaluation = score(run, _cache(), [str(path) for path in data], part)
-    folder = out or run / "evaluation"
-    baselines = {"ridge": ridge_rows(evaluation, _cache())} if ridge else {}
+    if not runs:
+        raise ConfigError("no run: give the folder of at least one.")
+    evaluation = score(runs, _cache(), [str(path) for path in data], part, align)
+    folder = out or runs[0] / "evaluation"
+    baselines = {"ridge": baseline_rows(evaluation, BASELINES["ridge"], _cache())} if ridge else {}
     plots = write_evaluation(evaluation, folder, baselines)
-    print(f"{run}: {len(evaluation.scored)} configurations of {evaluation.part}")
+    print(f"{', '.join(map(str, runs))}: {len(evaluation.scored)} configurations of {evaluation.part}")
     Console().print(_results(evaluation.rows))
     for name, rows in baselines.items():
         print(f"{name}, on the same configurations")
@@ -157,18 +180,20 @@ def _results(rows: list) -> Table:
     return table
 
 
-def predict(source: Annotated[Path, tyro.conf.Positional], model: Path, out: Path) -> None:
+def predict(source: Annotated[Path, tyro.conf.Positional], model: Paths, out: Path) -> None:
     """Predict the propensity of every particle and write it as columns of an extxyz file that OVITO reads.
 
     Args:
         source: file or folder in any format equijax reads; quenched first if the model reads inherent structures.
-        model: folder of a run.
+        model: folder of a run; of several, the mean of their predictions is written.
         out: the extxyz file to write.
     """
     from equijax.predict_file import predict_file
-    from equijax.predictor import Predictor
+    from equijax.runs import open_model
 
-    count = predict_file(source, Predictor.load(model), out, _cache())
+    if not model:
+        raise ConfigError("no model: give --model the folder of at least one run.")
+    count = predict_file(source, open_model(model)[0], out, _cache())
     print(f"{out}: {count} configuration{'s' if count != 1 else ''}.")
 
 

@@ -12,35 +12,56 @@ from equijax.errors import ConfigError, SnapshotError
 from equijax.periodic import minimum_image
 from equijax.snapshot import N_TYPES, Snapshot
 
+Positions = Literal["thermal", "inherent", "cage"]
+"""The three sets of positions of a configuration: the snapshot itself, the energy minimum below it, and the centres of the cages."""
+
 
 @dataclasses.dataclass(frozen=True)
 class InputConfig:
     """Which configuration makes the graph, and what each particle carries besides its type.
 
     Attributes:
-        positions: of the graph: the snapshot itself, its inherent structure, or the cage centres.
+        positions: of the graph; "both" makes two graphs, of the thermal and of the inherent positions, each with layers of its own, which the decoder
+            reads together.
         energy: the potential energy of the particle in the inherent structure (one invariant).
         displacement: the vector from the thermal to the inherent position (one l = 1 input) and its length (one invariant).
+        cage_displacement: the vector from the thermal position to the centre of the cage, likewise.
     """
 
-    positions: Literal["thermal", "inherent", "cage"] = "thermal"
+    positions: Literal["thermal", "inherent", "cage", "both"] = "thermal"
     energy: bool = True
     displacement: bool = False
+    cage_displacement: bool = False
+
+    @property
+    def sets(self) -> tuple[Positions, ...]:
+        """The positions of each graph."""
+        return ("thermal", "inherent") if self.positions == "both" else (self.positions,)
+
+    @property
+    def ends(self) -> tuple[Positions, ...]:
+        """Where the vectors end that begin at the thermal positions."""
+        return ("inherent",) * self.displacement + ("cage",) * self.cage_displacement
+
+    @property
+    def reads(self) -> frozenset[Positions]:
+        """All positions that the network depends on."""
+        return frozenset({*self.sets, *self.ends, *(("thermal",) if self.ends else ())})
 
     @property
     def scalars(self) -> int:
         """Extra invariants per particle."""
-        return int(self.energy) + int(self.displacement)
+        return int(self.energy) + len(self.ends)
 
     @property
     def arrows(self) -> int:
         """Extra vectors per particle."""
-        return int(self.displacement)
+        return len(self.ends)
 
     @property
     def needs_quench(self) -> bool:
         """Whether the inherent structure must be known."""
-        return self.positions == "inherent" or self.energy or self.displacement
+        return self.energy or "inherent" in self.reads
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +84,7 @@ class Statistics:
 
     Attributes:
         energy_mean, energy_scale: (2,) of the inherent energy.
-        displacement_scale: root mean square length of the thermal-to-inherent displacement.
+        displacement_scale, cage_scale: root mean square length of the displacements from thermal to inherent positions, and to the centres of the cages.
         target_mean, target_scale: (2, t) of the propensity.
         slope: (2, t), change of a configuration's mean propensity with its mean inherent energy.
         reference_energy: mean inherent energy of the training set.
@@ -78,17 +99,18 @@ class Statistics:
     slope: list[list[float]]
     reference_energy: float
     times: list[float]
+    cage_scale: float = 1.0
 
 
-def graph_positions(snapshot: Snapshot, inputs: InputConfig) -> HostPositions:
-    """Return the positions of the graph.
+def graph_positions(snapshot: Snapshot, which: Positions) -> HostPositions:
+    """Return one set of positions.
 
     Raises:
-        SnapshotError: the snapshot lacks them.
+        SnapshotError: the snapshot lacks it.
     """
-    chosen = {"thermal": snapshot.positions, "inherent": snapshot.inherent_positions, "cage": snapshot.cage_positions}[inputs.positions]
+    chosen = {"thermal": snapshot.positions, "inherent": snapshot.inherent_positions, "cage": snapshot.cage_positions}[which]
     if chosen is None:
-        raise SnapshotError(f"{snapshot.name}: has no {inputs.positions} positions; {'quench it first' if inputs.positions == 'inherent' else 'this model needs them'}.")
+        raise SnapshotError(f"{snapshot.name}: has no {which} positions; {'quench it first' if which == 'inherent' else 'this model needs them'}.")
     return chosen
 
 
@@ -99,9 +121,13 @@ def _inherent(snapshot: Snapshot, field: str) -> np.ndarray:
     return value
 
 
-def displacement(snapshot: Snapshot) -> HostPositions:
-    """Return the vector from the thermal to the inherent position of each particle."""
-    return minimum_image(_inherent(snapshot, "inherent_positions") - snapshot.positions, snapshot.box)
+def displacement(snapshot: Snapshot, end: Positions = "inherent") -> HostPositions:
+    """Return the vector from the thermal to another position of each particle.
+
+    Raises:
+        SnapshotError: the snapshot lacks them.
+    """
+    return minimum_image(graph_positions(snapshot, end) - snapshot.positions, snapshot.box)
 
 
 def node_features(snapshot: Snapshot, inputs: InputConfig, statistics: Statistics) -> tuple[Float[np.ndarray, "n s"], Float[np.ndarray, "n v 3"]]:
@@ -111,15 +137,20 @@ def node_features(snapshot: Snapshot, inputs: InputConfig, statistics: Statistic
         SnapshotError: the inherent structure is needed and absent.
     """
     n = len(snapshot)
-    scalars, arrows = [np.zeros((n, 0))], np.zeros((n, 0, 3))
+    scalars, arrows = [np.zeros((n, 0))], [np.zeros((n, 0, 3))]
     if inputs.energy:
         energy = _inherent(snapshot, "inherent_energy")
         scalars.append(((energy - np.array(statistics.energy_mean)[snapshot.types]) / np.array(statistics.energy_scale)[snapshot.types])[:, None])
-    if inputs.displacement:
-        vectors = displacement(snapshot) / statistics.displacement_scale
+    for end in inputs.ends:
+        vectors = displacement(snapshot, end) / length_scale(statistics, end)
         scalars.append(np.linalg.norm(vectors, axis=1, keepdims=True))
-        arrows = vectors[:, None]
-    return np.concatenate(scalars, 1), arrows
+        arrows.append(vectors[:, None])
+    return np.concatenate(scalars, 1), np.concatenate(arrows, 1)
+
+
+def length_scale(statistics: Statistics, end: Positions) -> float:
+    """Return the unit of the displacements that end there."""
+    return statistics.displacement_scale if end == "inherent" else statistics.cage_scale
 
 
 def measure(snapshots: Iterable[Snapshot], inputs: InputConfig, targets: TargetConfig) -> Statistics:
@@ -129,7 +160,7 @@ def measure(snapshots: Iterable[Snapshot], inputs: InputConfig, targets: TargetC
         ConfigError: the configurations do not have the times asked for, or have different ones.
     """
     times: np.ndarray | None = None
-    target, energy, config_energy, squared_length = _Moments(), _Moments(), [], []
+    target, energy, config_energy, squared = _Moments(), _Moments(), [], {"inherent": [], "cage": []}
     for snapshot in snapshots:
         times = selected_times(snapshot, targets) if times is None else times
         target.add(propensity(snapshot, targets, times), snapshot.types)
@@ -137,7 +168,9 @@ def measure(snapshots: Iterable[Snapshot], inputs: InputConfig, targets: TargetC
             own = _inherent(snapshot, "inherent_energy")
             energy.add(own[:, None], snapshot.types)
             config_energy.append(own.mean())
-            squared_length.append((displacement(snapshot) ** 2).sum(1).mean())
+            squared["inherent"].append((displacement(snapshot) ** 2).sum(1).mean())
+        if inputs.cage_displacement:
+            squared["cage"].append((displacement(snapshot, "cage") ** 2).sum(1).mean())
     if times is None:
         raise ConfigError("no configurations to learn from.")
     slope = np.zeros((N_TYPES, len(times)))
@@ -149,9 +182,9 @@ def measure(snapshots: Iterable[Snapshot], inputs: InputConfig, targets: TargetC
             for t in range(len(times)):
                 slope[kind, t] = _slope(np.array([config_energy[k] for k in there]), np.array([target.means[k][kind, t] for k in there]))
     energy_mean, energy_scale = energy.pooled() if inputs.needs_quench else (np.zeros((N_TYPES, 1)), np.ones((N_TYPES, 1)))
-    length = float(np.sqrt(np.mean(squared_length))) if squared_length else 1.0
+    length, cage = (float(np.sqrt(np.mean(values))) or 1.0 if values else 1.0 for values in squared.values())
     reference = float(np.mean(config_energy)) if config_energy else 0.0
-    return Statistics(energy_mean[:, 0].tolist(), energy_scale[:, 0].tolist(), length or 1.0, mean.tolist(), scale.tolist(), slope.tolist(), reference, times.tolist())
+    return Statistics(energy_mean[:, 0].tolist(), energy_scale[:, 0].tolist(), length, mean.tolist(), scale.tolist(), slope.tolist(), reference, times.tolist(), cage)
 
 
 class _Moments:

@@ -23,6 +23,9 @@ from equijax.snapshot import N_TYPES
 
 _SCALARS = e3nn.Irreps("0e")
 
+SMOOTH = 1e-4
+"""Added to the squares of lengths, which have a derivative at zero then."""
+
 LARGE = 16384
 """Above this many particles, training computes each layer again in the backward pass: a quarter slower, with half of the memory."""
 
@@ -45,9 +48,11 @@ class NetworkConfig:
         batch_norm: equivariant batch norm between layers.
         residual: add each layer to the one before.
         inputs_everywhere: give every layer and the decoder all node inputs, not the types to every layer only.
+        readout: what the decoder reads: the scalars of the last layer, or the scalars and the lengths of all other features of every layer.
         decoder_hidden: widths of hidden layers in the decoder; none is a linear decoder.
         scalars: extra invariant inputs per particle.
         arrows: extra vector inputs per particle.
+        graphs: of each configuration, 1 or 2; each has layers of its own, and the decoder reads the invariants of both.
         outputs: times predicted.
         table_knots: knots of the table from which fast kernels read the radial network; 0 evaluates the network at every edge.
         kernel: implementation of the convolution; "auto" takes the fastest.
@@ -66,15 +71,17 @@ class NetworkConfig:
     batch_norm: bool = True
     residual: bool = True
     inputs_everywhere: bool = False
+    readout: Literal["last", "all"] = "last"
     decoder_hidden: tuple[int, ...] = ()
     scalars: int = 0
     arrows: int = 0
+    graphs: int = 1
     outputs: int = 10
     table_knots: int = 256
     kernel: str = "auto"
 
     def __post_init__(self) -> None:
-        for field, least in {"layers": 1, "l_max": 0, "channels": 1, "bessel": 1, "radial_hidden": 1, "envelope_power": 2, "outputs": 1}.items():
+        for field, least in {"layers": 1, "l_max": 0, "channels": 1, "bessel": 1, "radial_hidden": 1, "envelope_power": 2, "outputs": 1, "graphs": 1}.items():
             if getattr(self, field) < least:
                 raise ConfigError(f"network.{field} is {getattr(self, field)}; expected {least} or more.")
         if self.table_knots < 0 or self.table_knots == 1:
@@ -117,12 +124,13 @@ class LaterLayer(nn.Module):
     train: bool
 
     @nn.compact
-    def __call__(self, features: e3nn.IrrepsArray, surroundings: tuple[e3nn.IrrepsArray, Geometry, NodeMask]) -> tuple[e3nn.IrrepsArray, None]:
-        """Return the new features (and nothing to stack, as `nn.scan` wants it)."""
+    def __call__(self, features: e3nn.IrrepsArray, surroundings: tuple[e3nn.IrrepsArray, Geometry, NodeMask]) -> tuple[e3nn.IrrepsArray, Float[jax.Array, "n c"] | None]:
+        """Return the new features, and what `nn.scan` is to stack of them: their invariants where the decoder reads every layer."""
         again, geometry, mask = surroundings
         normed = BatchNorm(self.axis_name, name="norm")(features, mask, self.train) if self.config.batch_norm else features
         new = Layer(self.config, name="layer")(e3nn.concatenate([normed, again]).regroup(), geometry)
-        return features + new if self.config.residual else new, None
+        features = features + new if self.config.residual else new
+        return features, _invariants(features) if self.config.readout == "all" else None
 
 
 class Network(nn.Module):
@@ -139,22 +147,37 @@ class Network(nn.Module):
     def __call__(self, graph: Graph, train: bool = False) -> Float[jax.Array, "n t"]:
         """Return predictions (n, t); rows of padding are zero."""
         config = self.config
+        invariants = self._invariants(graph, train, "first", "later")
+        if config.graphs == 2:
+            if graph.other is None:
+                raise ConfigError("the network reads two graphs of each configuration, this one has one; build graphs and network from one config.")
+            invariants = jnp.concatenate([invariants, self._invariants(graph.other, train, "other_first", "other_later")], -1)
+        if config.inputs_everywhere:
+            invariants = jnp.concatenate([invariants, _invariants(self._node_inputs(graph), squared=True)], -1)
+        predictions = Decoder(config.outputs, N_TYPES, config.decoder_hidden, name="decoder")(invariants, jnp.asarray(graph.types))
+        return jnp.where(graph.node_mask[:, None], predictions, 0)
+
+    def _invariants(self, graph: Graph, train: bool, first: str, rest: str) -> Float[jax.Array, "n c"]:
+        """Return what the decoder reads of one graph."""
+        config = self.config
         geometry = edge_geometry(graph, config.l_max, config.parity)
         inputs = self._node_inputs(graph)
         types = inputs.filter(keep=_SCALARS)[..., :N_TYPES]
         again = inputs if config.inputs_everywhere else types
-        features = Layer(config, name="first")(inputs, geometry)
+        features = Layer(config, name=first)(inputs, geometry)
+        invariants = _invariants(features)
         if config.layers > 1:
             stacked: Any = {"params": 0, "batch_stats": 0}
             once: Any = nn.broadcast
             layer = nn.remat(LaterLayer, prevent_cse=False) if len(graph.types) > LARGE else LaterLayer
             later = nn.scan(layer, variable_axes=stacked, split_rngs={"params": True}, in_axes=once, length=config.layers - 1)
-            features, _ = later(config, self.axis_name, train, name="later")(features, (again, geometry, jnp.asarray(graph.node_mask)))
-        invariants = features.filter(keep=_SCALARS).array
-        if config.inputs_everywhere:
-            invariants = jnp.concatenate([invariants, _invariants(inputs)], -1)
-        predictions = Decoder(config.outputs, N_TYPES, config.decoder_hidden, name="decoder")(invariants, jnp.asarray(graph.types))
-        return jnp.where(graph.node_mask[:, None], predictions, 0)
+            features, each = later(config, self.axis_name, train, name=rest)(features, (again, geometry, jnp.asarray(graph.node_mask)))
+            if each is not None:
+                invariants = jnp.concatenate([invariants, jnp.moveaxis(each, 0, 1).reshape(len(each[0]), -1)], -1)
+        if config.readout == "last":
+            invariants = features.filter(keep=_SCALARS).array
+        self.sow("intermediates", "invariants", invariants)
+        return invariants
 
     def _node_inputs(self, graph: Graph) -> e3nn.IrrepsArray:
         config = self.config
@@ -169,13 +192,14 @@ class Network(nn.Module):
         return e3nn.IrrepsArray(irreps, jnp.concatenate([types, graph.scalars, arrows], -1))
 
 
-def _invariants(inputs: e3nn.IrrepsArray) -> Float[jax.Array, "n c"]:
-    """Return the scalars and the squared lengths of the vectors."""
-    scalars = inputs.filter(keep=_SCALARS).array
-    vectors = inputs.filter(drop=_SCALARS).array
-    if vectors.shape[-1] == 0:
-        return scalars
-    return jnp.concatenate([scalars, (vectors.reshape(len(scalars), -1, 3) ** 2).sum(-1)], -1)
+def _invariants(features: e3nn.IrrepsArray, squared: bool = False) -> Float[jax.Array, "n c"]:
+    """Return the scalars, and the (squared) lengths of everything else."""
+    parts = []
+    for (_, irrep), chunk in zip(features.irreps, features.chunks, strict=True):
+        assert chunk is not None
+        length = (chunk**2).sum(-1)
+        parts.append(chunk[..., 0] if irrep.is_scalar() else length if squared else jnp.sqrt(length + SMOOTH) - SMOOTH**0.5)
+    return jnp.concatenate(parts, -1)
 
 
 def count_weights(params: object) -> int:

@@ -9,7 +9,7 @@ from equijax.data.cache import Cache
 from equijax.data.formats import read_snapshots
 from equijax.data.formats.atoms import write_extxyz
 from equijax.data.samples import Quenches
-from equijax.predictor import Predictor
+from equijax.model import Model
 from equijax.snapshot import Snapshot
 
 
@@ -18,12 +18,12 @@ def column(time: float) -> str:
     return f"predicted_propensity_t{time:g}"
 
 
-def predict_file(source: Path, predictor: Predictor, out: Path, cache: Cache, quiet: bool = False) -> int:
+def predict_file(source: Path, model: Model, out: Path, cache: Cache, quiet: bool = False) -> int:
     """Write every configuration of a file with a column of predictions per time; return how many there were.
 
     Args:
         source: file or folder in any format equijax reads.
-        predictor: of the model; where it reads inherent structures, configurations without them are quenched first.
+        model: a network, a baseline, or the mean of several; where it reads inherent structures, configurations without them are quenched first.
         out: an extxyz file.
         cache: for quenches.
         quiet: no progress bar.
@@ -34,14 +34,14 @@ def predict_file(source: Path, predictor: Predictor, out: Path, cache: Cache, qu
     quench = Quenches(cache)
     done: list[Snapshot] = []
     columns = []
-    for snapshot in tqdm(_each(source, predictor, quench), desc="predict", unit="configuration", disable=quiet):
-        prediction = predictor.predict(snapshot)
+    for snapshot in tqdm(_each(source, model, quench), desc="predict", unit="configuration", disable=quiet):
+        prediction = model.predict(snapshot)
         done.append(snapshot)
         columns.append({column(time): prediction.propensity[:, t] for t, time in enumerate(prediction.times)})
     write_extxyz(out, done, columns)
     return len(done)
 
 
-def _each(source: Path, predictor: Predictor, quench: Quenches) -> Iterator[Snapshot]:
+def _each(source: Path, model: Model, quench: Quenches) -> Iterator[Snapshot]:
     for snapshot in read_snapshots(source):
-        yield quench(snapshot) if predictor.inputs.needs_quench else snapshot
+        yield quench(snapshot) if model.needs_quench else snapshot

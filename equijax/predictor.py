@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float
 
 from equijax.errors import SnapshotError
-from equijax.graph.graph import Graph, build_graph, displaced
+from equijax.graph.graph import Graph, build_graph, displaced, paired
 from equijax.graph.neighbors import Searches
-from equijax.inputs import InputConfig, Statistics, graph_positions, node_features, restore
+from equijax.inputs import InputConfig, Positions, Statistics, graph_positions, length_scale, node_features, restore
 from equijax.network import Network, NetworkConfig
 from equijax.snapshot import Snapshot
 
@@ -42,7 +42,7 @@ class Predictor:
         self._module = Network(network)
         self._searches = Searches(network.cutoff)
         self._apply = jax.jit(self._outputs)
-        self._backward = jax.jit(jax.grad(self._weighted, argnums=(2, 3)))
+        self._backward = jax.jit(jax.grad(self._weighted, argnums=2))
 
     @classmethod
     def load(cls, run: str | Path) -> "Predictor":
@@ -60,6 +60,11 @@ class Predictor:
         """The times (t,) of the predictions."""
         return np.array(self.statistics.times)
 
+    @property
+    def needs_quench(self) -> bool:
+        """Whether the snapshot must have its inherent structure."""
+        return self.inputs.needs_quench
+
     def predict(self, snapshot: Snapshot) -> Prediction:
         """Return the predicted propensity, in units of sigma_AA.
 
@@ -69,11 +74,11 @@ class Predictor:
         outputs = self._apply(self.variables, self.graph(snapshot))
         return Prediction(restore(snapshot, np.asarray(outputs, np.float64), self.statistics), self.times)
 
-    def gradient(self, snapshot: Snapshot, weights: Float[np.ndarray, "n t"], of: Literal["thermal", "inherent", "cage"] | None = None) -> Float[np.ndarray, "n 3"]:
+    def gradient(self, snapshot: Snapshot, weights: Float[np.ndarray, "n t"], of: Positions | None = None) -> Float[np.ndarray, "n 3"]:
         """Return d(sum of weights * propensity) / d(positions), in float64 from derivatives of the network's precision.
 
         What moves, and what is held fixed: the positions asked for move; the other set of positions, the inherent energies (the particle's
-        own and the configuration's mean) and the particle types stay. By default the positions of the graph move. A model that reads the
+        own and the configuration's mean) and the particle types stay. By default the positions of the (first) graph move. A model that reads the
         displacement from thermal to inherent positions depends on both sets through it.
 
         Args:
@@ -87,16 +92,12 @@ class Predictor:
         weights = np.asarray(weights, np.float64)
         if weights.shape != (len(snapshot), len(self.times)):
             raise SnapshotError(f"{snapshot.name}: weights have shape {weights.shape}; expected {(len(snapshot), len(self.times))}, one for each prediction.")
-        of = of or self.inputs.positions
-        if of != self.inputs.positions and not (self.inputs.displacement and of in ("thermal", "inherent")):
-            raise SnapshotError(f"{snapshot.name}: the model reads {self.inputs.positions} positions only; it does not depend on the {of} ones.")
+        of = of or self.inputs.sets[0]
+        if of not in self.inputs.reads:
+            raise SnapshotError(f"{snapshot.name}: the model reads {' and '.join(sorted(self.inputs.reads))} positions only; it does not depend on the {of} ones.")
         scaled = weights * np.array(self.statistics.target_scale)[snapshot.types]
-        still = jnp.zeros((len(snapshot), 3), self.dtype)
-        by_graph, by_arrow = self._backward(self.variables, self.graph(snapshot), still, still, jnp.asarray(scaled, self.dtype))
-        total = np.asarray(by_graph, np.float64) if of == self.inputs.positions else np.zeros((len(snapshot), 3))
-        if self.inputs.displacement and of != "cage":
-            total = total + (1 if of == "inherent" else -1) * np.asarray(by_arrow, np.float64)
-        return total
+        still = {which: jnp.zeros((len(snapshot), 3), self.dtype) for which in self.inputs.reads}
+        return np.asarray(self._backward(self.variables, self.graph(snapshot), still, jnp.asarray(scaled, self.dtype))[of], np.float64)
 
     def graph(self, snapshot: Snapshot) -> Graph:
         """Return the graph the network reads.
@@ -104,19 +105,36 @@ class Predictor:
         Raises:
             SnapshotError: see `predict`.
         """
-        pairs = self._searches.pairs(snapshot, graph_positions(snapshot, self.inputs))
         scalars, arrows = node_features(snapshot, self.inputs, self.statistics)
-        graph = build_graph(pairs, snapshot.types, self.network.cutoff, scalars=scalars, arrows=arrows, dtype=self.dtype, name=snapshot.name)
+        graph = paired(
+            build_graph(
+                self._searches.pairs(snapshot, graph_positions(snapshot, which)),
+                snapshot.types,
+                self.network.cutoff,
+                scalars=scalars,
+                arrows=arrows,
+                dtype=self.dtype,
+                name=snapshot.name,
+            )
+            for which in self.inputs.sets
+        )
         return jax.tree.map(jnp.asarray, graph)
+
+    def invariants(self, snapshot: Snapshot) -> Float[np.ndarray, "n c"]:
+        """Return the invariant features of the last layer: the learned description of each particle's surroundings."""
+        _, kept = self._module.apply(self.variables, self.graph(snapshot), mutable=["intermediates"])
+        return np.concatenate([np.asarray(part) for part in kept["intermediates"]["invariants"]], -1)
 
     def _outputs(self, variables: Any, graph: Graph) -> jax.Array:
         return self._module.apply(variables, graph)  # type: ignore[return-value]
 
-    def _weighted(self, variables: Any, graph: Graph, moved: jax.Array, stretched: jax.Array, weights: jax.Array) -> jax.Array:
-        graph = displaced(graph, moved)
-        if self.inputs.displacement:
-            arrows = graph.arrows + stretched[:, None] / self.statistics.displacement_scale
-            squared = (arrows[:, 0] ** 2).sum(-1)
+    def _weighted(self, variables: Any, graph: Graph, moved: dict[Positions, jax.Array], weights: jax.Array) -> jax.Array:
+        arrows, scalars = jnp.asarray(graph.arrows), jnp.asarray(graph.scalars)
+        for k, end in enumerate(self.inputs.ends):
+            arrow = arrows[:, k] + (moved[end] - moved["thermal"]) / length_scale(self.statistics, end)
+            squared = (arrow**2).sum(-1)
             length = jnp.where(squared > 0, jnp.sqrt(jnp.where(squared > 0, squared, 1.0)), 0.0)
-            graph = graph.replace(arrows=arrows, scalars=jnp.asarray(graph.scalars).at[:, -1].set(length))
-        return (self._outputs(variables, graph) * weights).sum()
+            arrows, scalars = arrows.at[:, k].set(arrow), scalars.at[:, int(self.inputs.energy) + k].set(length)
+        graphs = [graph] if graph.other is None else [graph, graph.other]
+        shifted = [displaced(one, moved[which]).replace(arrows=arrows, scalars=scalars) for one, which in zip(graphs, self.inputs.sets, strict=True)]
+        return (self._outputs(variables, paired(one.replace(other=None) for one in shifted)) * weights).sum()

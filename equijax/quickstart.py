@@ -4,12 +4,12 @@ import dataclasses
 import html
 from pathlib import Path
 
-from equijax.baselines.compare import ridge_rows
+from equijax.baselines.config import BASELINES
 from equijax.data.cache import Cache
 from equijax.data.embedded import embedded_path
 from equijax.data.files import whole_file
+from equijax.evaluation import Evaluation, baseline_rows, evaluate, write_evaluation
 from equijax.metrics import Row
-from equijax.train.evaluate import Evaluation, evaluate, write_evaluation
 from equijax.train.loop import train
 from equijax.train.presets import preset
 
@@ -34,7 +34,7 @@ class Outcome:
             f"Tested on {last.configurations} configurations the network has not seen ({last.particles:,} A particles).",
             f"At the relaxation time (t = {last.time:g}): r = {last.pooled:.3f} +- {last.pooled_error:.3f} between predicted and measured propensity{ceiling}.",
             f"Best at t = {best.time:g}: r = {best.pooled:.3f}. Mean over the {len(ours)} times: {mean:.3f}.",
-            f"Ridge regression on 370 hand-written descriptors, same split: {theirs[last.time].pooled:.3f} at the relaxation time, {linear:.3f} on average.",
+            f"Ridge regression on 734 hand-written descriptors, same split: {theirs[last.time].pooled:.3f} at the relaxation time, {linear:.3f} on average.",
             f"Plots and table: {self.page}. Now train on your own: equijax train inherent --data FOLDER --out runs/mine",
         ]
 
@@ -57,7 +57,7 @@ def quickstart(folder: Path, cache: Cache, epochs: int | None = None, quiet: boo
     run = folder / "run"
     train(config, run, cache, quiet=quiet)
     evaluation = evaluate(run, cache)
-    baseline = ridge_rows(evaluation, cache, quiet)
+    baseline = baseline_rows(evaluation, BASELINES["ridge"], cache, quiet)
     plots = write_evaluation(evaluation, folder, {"ridge": baseline})
     outcome = Outcome(evaluation, baseline, folder / "index.html")
     _write_page(outcome, plots)

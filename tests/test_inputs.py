@@ -64,6 +64,19 @@ def test_inputs_are_standardised():
     assert np.sqrt(np.mean([(a**2).sum(2).mean() for a in arrows])) == pytest.approx(1)
 
 
+def test_cage_displacements_have_a_scale_of_their_own():
+    rng = np.random.default_rng(5)
+    snapshots = [s.replace(cage_positions=s.positions + 0.03 * rng.standard_normal(s.positions.shape)) for s in configurations()]
+    inputs = InputConfig("thermal", energy=False, displacement=True, cage_displacement=True)
+    assert inputs.reads == {"thermal", "inherent", "cage"}
+    statistics = measure(snapshots, inputs, TargetConfig())
+    assert statistics.cage_scale == pytest.approx(0.03 * 3**0.5, rel=0.05)
+    arrows = np.concatenate([node_features(s, inputs, statistics)[1] for s in snapshots])
+    assert np.sqrt((arrows**2).sum(2).mean(0)) == pytest.approx([1, 1])
+    with pytest.raises(SnapshotError, match="has no cage positions; this model needs them"):
+        measure(configurations(), inputs, TargetConfig())
+
+
 def test_displacements_are_minimum_images():
     snapshot = configurations(1)[0]
     moved = snapshot.replace(inherent_positions=snapshot.inherent_positions + 18.0)

@@ -13,7 +13,7 @@ from equijax.testing import EQUIVARIANCE, cube_rotations, orthonormal, random_ro
 from tests.conftest import graph_of, needs
 
 SMALL = NetworkConfig(layers=3, l_max=2, channels=4, outputs=3, cutoff=2.0)
-RICH = dataclasses.replace(SMALL, activation="gate", inputs_everywhere=True, scalars=2, arrows=1, decoder_hidden=(8,))
+RICH = dataclasses.replace(SMALL, activation="gate", inputs_everywhere=True, readout="all", scalars=2, arrows=1, decoder_hidden=(8,))
 
 
 def features(snapshot, seed=0):
@@ -113,6 +113,20 @@ def test_kernels_serve_one_set_of_weights(kernel, toy):
     network, variables = start(SMALL, graph)
     other = Network(dataclasses.replace(SMALL, kernel=kernel)).apply(variables, graph)
     assert relative_difference(other, network.apply(variables, graph)) < 5e-6
+
+
+def test_the_decoder_reads_both_graphs(toy):
+    """Each moves the prediction, and each has weights of its own."""
+    config = dataclasses.replace(SMALL, graphs=2, readout="all")
+    graph = graph_of(toy)
+    other = graph_of(toy_snapshot(5, seed=1).replace(types=toy.types))
+    network, variables = start(config, graph.replace(other=other))
+    assert {"first", "later", "other_first", "other_later"} <= variables["params"].keys()
+    plain = network.apply(variables, graph.replace(other=other))
+    assert relative_difference(network.apply(variables, graph.replace(other=graph)), plain) > 1e-3
+    assert relative_difference(network.apply(variables, other.replace(other=other)), plain) > 1e-3
+    with pytest.raises(ConfigError, match="reads two graphs of each configuration, this one has one"):
+        network.apply(variables, graph)
 
 
 def test_inputs_that_do_not_fit_are_refused(toy):

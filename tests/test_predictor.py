@@ -9,7 +9,7 @@ from equijax.errors import SnapshotError
 from equijax.inputs import InputConfig, Statistics
 from equijax.network import Network, NetworkConfig
 from equijax.predictor import Predictor
-from equijax.testing import central_difference, toy_snapshot
+from equijax.testing import central_difference, cube_rotations, toy_snapshot
 
 NETWORK = NetworkConfig(layers=2, l_max=2, channels=3, outputs=2, activation="gate", inputs_everywhere=True, decoder_hidden=(6,), cutoff=2.0)
 STATISTICS = Statistics([-5.0, -7.0], [0.5, 0.6], 0.2, [[0.1, 0.3], [0.2, 0.4]], [[0.05, 0.2], [0.1, 0.3]], [[0.0, 0.5], [0.0, 0.7]], -5.2, [1.0, 10.0])
@@ -19,12 +19,14 @@ def snapshot_with_minimum(cells=5):
     snapshot = toy_snapshot(cells)
     rng = np.random.default_rng(1)
     return snapshot.replace(
-        inherent_positions=snapshot.positions + 0.05 * rng.standard_normal(snapshot.positions.shape), inherent_energy=-5 + 0.5 * rng.standard_normal(len(snapshot))
+        inherent_positions=snapshot.positions + 0.05 * rng.standard_normal(snapshot.positions.shape),
+        inherent_energy=-5 + 0.5 * rng.standard_normal(len(snapshot)),
+        cage_positions=snapshot.positions + 0.05 * rng.standard_normal(snapshot.positions.shape),
     )
 
 
-def predictor(inputs, dtype=np.float64, layers=2):
-    config = dataclasses.replace(NETWORK, layers=layers, scalars=inputs.scalars, arrows=inputs.arrows)
+def predictor(inputs, dtype=np.float64, layers=2, readout="all"):
+    config = dataclasses.replace(NETWORK, layers=layers, scalars=inputs.scalars, arrows=inputs.arrows, graphs=len(inputs.sets), readout=readout)
     bare = Predictor(config, {}, {}, inputs, STATISTICS, dtype)
     variables = Network(config).init(jax.random.key(0), bare.graph(snapshot_with_minimum()))
     return Predictor(config, variables["params"], variables.get("batch_stats", {}), inputs, STATISTICS, dtype)
@@ -35,6 +37,8 @@ INPUTS = {
     "inherent": InputConfig("inherent", energy=True),
     "thermal with displacement": InputConfig("thermal", energy=True, displacement=True),
     "inherent with displacement": InputConfig("inherent", energy=True, displacement=True),
+    "cage": InputConfig("cage", energy=True),
+    "two graphs and two displacements": InputConfig("both", energy=True, displacement=True, cage_displacement=True),
 }
 
 
@@ -44,8 +48,8 @@ def test_gradients_equal_central_differences_of_whole_predictions(inputs, x64):
     snapshot = snapshot_with_minimum()
     model = predictor(inputs)
     weights = np.random.default_rng(2).standard_normal((len(snapshot), 2))
-    moved = {"thermal": "positions", "inherent": "inherent_positions"}
-    for of in ("thermal", "inherent") if inputs.displacement else (inputs.positions,):
+    moved = {"thermal": "positions", "inherent": "inherent_positions", "cage": "cage_positions"}
+    for of in sorted(inputs.reads):
         gradient = model.gradient(snapshot, weights, of)
         field = moved[of]
 
@@ -117,3 +121,13 @@ def test_misuse_is_explained():
         model.gradient(snapshot, np.ones((125, 2)), "thermal")
     with pytest.raises(SnapshotError, match="cutoff 2 is not below half"):
         model.predict(snapshot.replace(box=np.full(3, 3.9)))
+
+
+def test_invariants_do_not_turn_with_the_configuration(x64):
+    snapshot = snapshot_with_minimum()
+    model = predictor(INPUTS["two graphs and two displacements"])
+    plain = model.invariants(snapshot)
+    assert plain.shape == (125, 2 * 2 * 9)  # two graphs, two layers, three channels of each of three orders
+    turn = cube_rotations()[7].T
+    turned = snapshot.replace(**{name: getattr(snapshot, name) @ turn for name in ("positions", "inherent_positions", "cage_positions")})
+    assert np.abs(model.invariants(turned) - plain).max() < 1e-10 * np.abs(plain).max()

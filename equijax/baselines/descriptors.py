@@ -4,15 +4,18 @@ As in Boattini, Smallenburg and Filion, Phys. Rev. Lett. 127, 088007 (2021): G(r
 q_l(r0) = |sum_j w_j Y_l(r_ij)| measures their angular order, and each generation averages a descriptor over the neighbourhood.
 """
 
+import dataclasses
+
 import e3nn_jax as e3nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from equijax.errors import SnapshotError
 from equijax.graph.neighbors import Searches
 from equijax.graph.pairs import Pairs
-from equijax.inputs import InputConfig, displacement, graph_positions
+from equijax.inputs import Positions, displacement, graph_positions
 from equijax.snapshot import N_TYPES, Snapshot
 
 CUTOFF = 2.5
@@ -21,32 +24,58 @@ RADIAL_WIDTH = 0.05
 ORDERS = range(1, 8)
 ANGULAR_SHELLS = np.array([0.95, 1.25, 1.6, 2.0])
 ANGULAR_WIDTH = 0.2
-GENERATIONS = 2
 BLOCK = 65536
 
 
-def descriptors(snapshot: Snapshot, inputs: InputConfig, searches: Searches | None = None) -> Float[np.ndarray, "n d"]:
-    """Return the descriptors of every particle, of the positions and with the energy that `inputs` names (369 with the energy).
+@dataclasses.dataclass(frozen=True)
+class DescriptorConfig:
+    """Which descriptors.
+
+    Attributes:
+        positions: sets of positions whose surroundings are described.
+        energy: the particle's own energy in the inherent structure.
+        displacements: lengths of the displacements from the thermal position to these.
+        generations: averages over the neighbourhood, each of the one before.
+    """
+
+    positions: tuple[Positions, ...] = ("thermal",)
+    energy: bool = True
+    displacements: tuple[Positions, ...] = ()
+    generations: int = 2
+
+    @property
+    def needs_quench(self) -> bool:
+        """Whether the inherent structure must be known."""
+        return self.energy or "inherent" in (*self.positions, *self.displacements)
+
+
+def descriptors(snapshot: Snapshot, config: DescriptorConfig, searches: Searches | None = None) -> Float[np.ndarray, "n d"]:
+    """Return the descriptors of every particle (for one set of positions: 366, and 3 for each further number of its own).
 
     Raises:
-        SnapshotError: the box is too small for the cutoff of 2.5, or the positions are not there.
+        SnapshotError: the box is too small for the cutoff of 2.5, or positions or energies are not there.
     """
-    pairs = (searches or Searches(CUTOFF)).pairs(snapshot, graph_positions(snapshot, inputs))
+    searches = searches or Searches(CUTOFF)
+    own = []
+    if config.energy:
+        if snapshot.inherent_energy is None:
+            raise SnapshotError(f"{snapshot.name}: has no inherent_energy; quench it first.")
+        own.append(snapshot.inherent_energy[:, None])
+    own += [np.linalg.norm(displacement(snapshot, end), axis=1, keepdims=True) for end in config.displacements]
+    return np.concatenate([_described(snapshot, which, own if k == 0 else [], config.generations, searches) for k, which in enumerate(config.positions)], 1)
+
+
+def _described(snapshot: Snapshot, which: Positions, own: list[np.ndarray], generations: int, searches: Searches) -> np.ndarray:
+    pairs = searches.pairs(snapshot, graph_positions(snapshot, which))
     n = len(snapshot)
     distance = np.linalg.norm(pairs.vectors, axis=1)
-    own = [_radial(pairs, distance, snapshot.types, n), _angular(pairs, distance, snapshot.types, n)]
-    if inputs.energy and snapshot.inherent_energy is not None:
-        own.append(snapshot.inherent_energy[:, None])
-    if inputs.displacement and snapshot.inherent_positions is not None:
-        own.append(np.linalg.norm(displacement(snapshot), axis=1, keepdims=True))
-    generations = [np.concatenate(own, 1)]
+    out = [np.concatenate([_radial(pairs, distance, snapshot.types, n), _angular(pairs, distance, snapshot.types, n), *own], 1)]
     weight = np.exp(-distance)
     total = np.bincount(pairs.receivers, weight, n) + 1
-    for _ in range(GENERATIONS):
-        last = generations[-1]
-        summed = _summed(weight[:, None] * last[pairs.senders], pairs.receivers, n)
-        generations.append((last + summed) / total[:, None])
-    return np.concatenate(generations, 1)
+    for _ in range(generations):
+        summed = _summed(weight[:, None] * out[-1][pairs.senders], pairs.receivers, n)
+        out.append((out[-1] + summed) / total[:, None])
+    return np.concatenate(out, 1)
 
 
 def _summed(values: np.ndarray, receivers: np.ndarray, n: int) -> np.ndarray:

@@ -48,6 +48,18 @@ def write_json(path: Path, content: object) -> None:
         temporary.write_text(json.dumps(_plain(content), indent=1, allow_nan=False) + "\n")
 
 
+def read_json(path: Path, kind: type[EquijaxError] = EquijaxError) -> dict:
+    """Read what `write_json` wrote.
+
+    Raises:
+        EquijaxError: the file is not there or damaged, as an error of this kind.
+    """
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise kind(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from None
+
+
 def _plain(content: object) -> object:
     if isinstance(content, dict):
         return {key: _plain(value) for key, value in content.items()}

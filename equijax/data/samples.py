@@ -14,10 +14,10 @@ from jaxtyping import Float
 from equijax._types import AnyArray
 from equijax.data.cache import Cache, content_key
 from equijax.data.snapshots import SnapshotSet
-from equijax.graph.graph import Graph, build_graph, slot_capacity
+from equijax.graph.graph import Graph, build_graph, paired, slot_capacity
 from equijax.graph.neighbors import KEPT, Searches
 from equijax.graph.pairs import Pairs
-from equijax.inputs import InputConfig, Statistics, TargetConfig, graph_positions, node_features, standardise
+from equijax.inputs import InputConfig, Positions, Statistics, TargetConfig, graph_positions, node_features, standardise
 from equijax.md.kob_andersen import KOB_ANDERSEN, particle_energies
 from equijax.md.quench import MAX_STEPS, TOLERANCE, Quencher, QuenchReport
 from equijax.snapshot import Snapshot
@@ -88,13 +88,13 @@ class PairFinder:
         self.cutoff, self.cache = cutoff, cache
         self._searches = Searches(cutoff)
 
-    def __call__(self, snapshot: Snapshot, inputs: InputConfig) -> Pairs:
-        """Return the pairs of the snapshot's graph positions.
+    def __call__(self, snapshot: Snapshot, which: Positions) -> Pairs:
+        """Return the pairs of one of the snapshot's sets of positions.
 
         Raises:
             SnapshotError: the box is too small for the cutoff, or particles lie on top of each other.
         """
-        positions = graph_positions(snapshot, inputs)
+        positions = graph_positions(snapshot, which)
         key = content_key(positions, snapshot.box, self.cutoff)
         known = self.cache.get("pairs", key)
         if known is not None:
@@ -113,13 +113,12 @@ class Capacity:
     slots: int
 
     @staticmethod
-    def of(snapshots: Iterable[Snapshot], pairs: Callable[[Snapshot, InputConfig], Pairs], inputs: InputConfig) -> "Capacity":
+    def of(snapshots: Iterable[Snapshot], pairs: Callable[[Snapshot, Positions], Pairs], inputs: InputConfig) -> "Capacity":
         """Return the capacity a data set needs."""
         nodes, widest = 0, 0
         for snapshot in snapshots:
-            receivers = pairs(snapshot, inputs).receivers
             nodes = max(nodes, len(snapshot))
-            widest = max(widest, int(np.bincount(receivers).max()) if len(receivers) else 0)
+            widest = max(widest, *(int(np.bincount(pairs(snapshot, which).receivers).max(initial=0)) for which in inputs.sets))
         return Capacity(nodes, slot_capacity(widest))
 
 
@@ -168,8 +167,9 @@ class SampleSource:
 
     def _build(self, snapshot: Snapshot) -> Sample:
         scalars, arrows = node_features(snapshot, self.inputs, self.statistics)
-        graph = build_graph(
-            self.pairs(snapshot, self.inputs), snapshot.types, self.pairs.cutoff, self.capacity.nodes, self.capacity.slots, scalars, arrows, name=snapshot.name
+        graph = paired(
+            build_graph(self.pairs(snapshot, which), snapshot.types, self.pairs.cutoff, self.capacity.nodes, self.capacity.slots, scalars, arrows, name=snapshot.name)
+            for which in self.inputs.sets
         )
         missing = self.capacity.nodes - len(snapshot)
         targets = np.pad(standardise(snapshot, self.targets, self.statistics), ((0, missing), (0, 0))).astype(np.float32)

@@ -4,6 +4,7 @@ Edges are stored by receiver: slot k of row i is the edge j -> i with r_ij = r_j
 the cutoff. Rows are padded to a common number of slots, so every configuration of a data set has the same shape.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import flax.struct
@@ -33,6 +34,7 @@ class Graph(flax.struct.PyTreeNode):
         node_mask: (n,) false for padding.
         scalars: (n, s) extra invariant inputs of the particles.
         arrows: (n, v, 3) extra vector inputs of the particles.
+        other: a second graph of the same particles at other positions, where the network reads two.
     """
 
     vectors: EdgeVectors
@@ -43,6 +45,13 @@ class Graph(flax.struct.PyTreeNode):
     node_mask: NodeMask
     scalars: Float[AnyArray, "n s"]
     arrows: Float[AnyArray, "n v 3"]
+    other: "Graph | None" = None
+
+
+def paired(graphs: Iterable[Graph]) -> Graph:
+    """Return the first graph with the second, if there is one, as its other."""
+    first, *rest = graphs
+    return first.replace(other=rest[0]) if rest else first
 
 
 def build_graph(

@@ -13,7 +13,7 @@ from equijax.md.system import System
 RADIUS = 0.3
 """How far a particle may go (sigma_AA): beyond the plateau of the mean squared displacement, and short of the next cage."""
 
-SETTLING, DURATION, EVERY = 2.0, 20.0, 0.1
+SETTLING, DURATION, EVERY = 2.0, 10.0, 0.1
 """Time units before averaging begins, over which it goes on, and between the positions averaged."""
 
 WALKERS = 8

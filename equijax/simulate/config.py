@@ -118,7 +118,7 @@ PRESETS: dict[str, SimulateConfig] = {
     # What ships inside the package, for the quickstart.
     "embedded": SimulateConfig((0.56,), Mixture(1000), configurations=20, trajectories=16, times=(0.006, 0.02, 0.08, 0.25, 0.5, 1.0), bonds=False, seed=1),
     # About an hour on two cores.
-    "laptop": SimulateConfig((0.64, 0.56), Mixture(1000), configurations=32, trajectories=32),
+    "laptop": SimulateConfig((0.64, 0.56), Mixture(1000), configurations=32, trajectories=32, cage=True),
     # About half an hour on an H200.
     "gpu": SimulateConfig((0.64, 0.56, 0.50), Mixture(4096), configurations=40, trajectories=32, replicas=20, cage=True),
 }

@@ -40,12 +40,13 @@ class TrainConfig:
         data: files, folders or archives.
         validation: configurations to choose the checkpoint by: a fraction below 1, or a number.
         test: configurations kept for `evaluate`, likewise.
-        network: its shape; scalars, arrows, outputs and mean_degree follow from inputs, targets and data.
+        network: its shape; scalars, arrows, graphs, outputs and mean_degree follow from inputs, targets and data.
         inputs, targets: what goes in and what is learned.
         optimizer: of the weights.
         epochs: passes over the training configurations.
         batch: configurations in a step.
         patience: epochs without a better validation before stopping.
+        start_from: folder of an earlier run of the same network, whose best weights are taken in the place of random ones: pre-training.
         mirror: show every other configuration as its mirror image; the propensity does not know left from right.
         checkpoint_every: epochs between checkpoints, at least.
         checkpoint_seconds: and seconds, at least; the last epoch always has one.
@@ -63,6 +64,7 @@ class TrainConfig:
     epochs: int = 100
     batch: int = 1
     patience: int = 40
+    start_from: str = ""
     mirror: bool = False
     checkpoint_every: int = 5
     checkpoint_seconds: float = 60.0
@@ -75,7 +77,7 @@ class TrainConfig:
         for field in ("seed", "split_seed", "checkpoint_seconds"):
             if getattr(self, field) < 0:
                 raise ConfigError(f"{field} is {getattr(self, field)}; expected 0 or more.")
-        for field in ("scalars", "arrows", "outputs", "mean_degree"):
+        for field in ("scalars", "arrows", "graphs", "outputs", "mean_degree"):
             if getattr(self.network, field) != getattr(NetworkConfig, field):
                 raise ConfigError(f"network.{field} is {getattr(self.network, field)}; it follows from inputs, targets and data, leave it out.")
         if self.targets.centre == "configuration" and not self.inputs.energy:

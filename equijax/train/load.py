@@ -6,15 +6,14 @@ import jax
 import numpy as np
 
 from equijax.configs import from_dict
-from equijax.errors import CheckpointError
-from equijax.graph.graph import build_graph
+from equijax.errors import CheckpointError, ConfigError
+from equijax.graph.graph import build_graph, paired
 from equijax.graph.pairs import Pairs
 from equijax.inputs import Statistics
 from equijax.network import Network, NetworkConfig
 from equijax.predictor import Predictor
 from equijax.train.checkpoint import Checkpoints
 from equijax.train.config import TrainConfig
-from equijax.train.loop import config_of
 from equijax.train.step import initial_state, make_optimizer
 
 
@@ -45,5 +44,18 @@ def load_predictor(folder: Path) -> Predictor:
 def _like(config: TrainConfig, network: NetworkConfig):  # noqa: ANN202 (a state with the run's shapes)
     nothing = Pairs(np.zeros(0, int), np.zeros(0, int), np.zeros((0, 3)))
     graph = build_graph(nothing, np.zeros(2, np.int32), network.cutoff, scalars=np.zeros((2, network.scalars)), arrows=np.zeros((2, network.arrows, 3)))
+    graph = paired([graph] * network.graphs)
     optimizer = make_optimizer(config.optimizer, 2)
     return jax.device_put(initial_state(Network(network), optimizer, jax.tree.map(jax.numpy.asarray, graph), 0), jax.devices()[0])
+
+
+def config_of(meta: dict) -> TrainConfig:
+    """Return the config a run was made with.
+
+    Raises:
+        CheckpointError: it is not one that this version understands.
+    """
+    try:
+        return from_dict(meta["config"], TrainConfig, "stored config")
+    except (ConfigError, KeyError) as error:
+        raise CheckpointError(f"the run's config is not understood by this version ({error}).") from None

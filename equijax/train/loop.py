@@ -11,16 +11,18 @@ import numpy as np
 from jax.sharding import Mesh
 from tqdm import tqdm
 
-from equijax.configs import from_dict, to_dict
+from equijax.configs import to_dict
 from equijax.data.cache import Cache
 from equijax.data.files import write_json
 from equijax.data.pipeline import Batches
 from equijax.data.samples import Sample
+from equijax.data.splits import Split
 from equijax.errors import CheckpointError, ConfigError, TrainingError
 from equijax.metrics import selection_score
 from equijax.network import Network, count_weights
 from equijax.train.checkpoint import Checkpoints
 from equijax.train.config import TrainConfig
+from equijax.train.load import open_run
 from equijax.train.log import RunLog
 from equijax.train.mesh import make_mesh, replicated, spread
 from equijax.train.prepare import Prepared, prepare
@@ -47,7 +49,7 @@ class Progress:
         return Progress(content["epoch"], content["best_epoch"], -np.inf if content["best_score"] is None else content["best_score"])
 
 
-def train(config: TrainConfig, folder: Path, cache: Cache, resume: bool = False, quiet: bool = False, devices: int | None = None) -> Progress:
+def train(config: TrainConfig, folder: Path, cache: Cache, resume: bool = False, quiet: bool = False, devices: int | None = None, split: Split | None = None) -> Progress:
     """Train a network and leave config, split, log and checkpoints in a run folder.
 
     Args:
@@ -57,6 +59,7 @@ def train(config: TrainConfig, folder: Path, cache: Cache, resume: bool = False,
         resume: go on from the newest checkpoint, with exactly the numbers of an uninterrupted run on the same kind of machine.
         quiet: no progress bars.
         devices: how many to spread a batch over; by default the most that divide it.
+        split: of the configurations, where it is not to be drawn at random.
 
     Raises:
         ConfigError: the folder already holds a run, or config and data do not fit.
@@ -64,14 +67,17 @@ def train(config: TrainConfig, folder: Path, cache: Cache, resume: bool = False,
         TrainingError: a loss was not finite; the last good state is kept.
     """
     _check_folder(config, folder, resume)
-    prepared = prepare(config, cache, quiet)
+    prepared = prepare(config, cache, quiet, split)
     network = Network(prepared.network, AXIS)
     mesh = make_mesh(config.batch, devices)
     source = prepared.source(config, prepared.split.train)
     batches = Batches(source, config.batch, config.epochs, config.seed)
     total = batches.steps_per_epoch * config.epochs
     optimizer = make_optimizer(config.optimizer, total)
-    state = jax.device_put(initial_state(network, optimizer, source[0].graph, config.seed), replicated(mesh))
+    state = initial_state(network, optimizer, source[0].graph, config.seed)
+    if config.start_from:
+        state = _started_from(state, Path(config.start_from))
+    state = jax.device_put(state, replicated(mesh))
     progress = Progress()
     checkpoints = Checkpoints(folder, writable=True)
     meta = run_meta(config, prepared)
@@ -91,6 +97,23 @@ def train(config: TrainConfig, folder: Path, cache: Cache, resume: bool = False,
     finally:
         log.close()
         checkpoints.close()
+
+
+def _started_from(state: TrainState, run: Path) -> TrainState:
+    """Return the state with the best weights of an earlier run in the place of random ones.
+
+    Raises:
+        CheckpointError: its network has another shape.
+    """
+    variables = open_run(run)[0].variables
+    weights, stats = variables["params"], variables["batch_stats"]
+    mine, theirs = ({jax.tree_util.keystr(path): leaf.shape for path, leaf in jax.tree_util.tree_leaves_with_path(tree)} for tree in (state.params, weights))
+    if mine != theirs:
+        name = next(name for name in [*mine, *theirs] if mine.get(name) != theirs.get(name))
+        raise CheckpointError(
+            f"{run}: cannot be started from: its {name} is {theirs.get(name)}, this network's {mine.get(name)}; use the same network, inputs and number of times."
+        )
+    return state.replace(params=own_copy(weights), average=own_copy(weights), best=own_copy(weights), batch_stats=own_copy(stats), best_batch_stats=own_copy(stats))
 
 
 def run_meta(config: TrainConfig, prepared: Prepared) -> dict:
@@ -211,15 +234,3 @@ class _Loop:
 
     def _save(self, state: TrainState, progress: Progress) -> None:
         self.checkpoints.save(int(state.step), state, self.meta | {"progress": progress.to_json()})
-
-
-def config_of(meta: dict) -> TrainConfig:
-    """Return the config a run was made with.
-
-    Raises:
-        CheckpointError: it is not one that this version understands.
-    """
-    try:
-        return from_dict(meta["config"], TrainConfig, "stored config")
-    except (ConfigError, KeyError) as error:
-        raise CheckpointError(f"the run's config is not understood by this version ({error}).") from None

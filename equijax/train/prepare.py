@@ -40,14 +40,17 @@ def fingerprint(snapshot: Snapshot) -> str:
     return content_key(np.where(wrapped >= np.round(snapshot.box, 4), 0.0, wrapped) + 0.0, snapshot.types)
 
 
-def prepare(config: TrainConfig, cache: Cache, quiet: bool = False) -> Prepared:
+def prepare(config: TrainConfig, cache: Cache, quiet: bool = False, split: Split | None = None) -> Prepared:
     """Read, quench where needed, build graphs, split and measure; every finished piece is cached.
 
     Raises:
         EquijaxError: data or config are not usable.
     """
     snapshots = SnapshotSet.read(config.data)
-    split = split_names(snapshots.names, config.validation, config.test, config.split_seed)
+    if split is None:
+        split = split_names(snapshots.names, config.validation, config.test, config.split_seed)
+    else:
+        snapshots = snapshots.chosen([*split.train, *split.validation, *split.test])
     if config.inputs.needs_quench:
         bar: tqdm | None = None
 
@@ -61,14 +64,15 @@ def prepare(config: TrainConfig, cache: Cache, quiet: bool = False) -> Prepared:
     nodes, slots, prints, degrees = 0, 0, {}, {}
     for i in bar:
         snapshot = snapshots[i]
-        receivers = pairs(snapshot, config.inputs).receivers
-        nodes, slots = max(nodes, len(snapshot)), max(slots, slot_capacity(int(np.bincount(receivers).max(initial=0))))
-        prints[snapshot.name], degrees[snapshot.name] = fingerprint(snapshot), len(receivers) / len(snapshot)
+        found = [pairs(snapshot, which).receivers for which in config.inputs.sets]
+        nodes, slots = max(nodes, len(snapshot)), max(slots, *(slot_capacity(int(np.bincount(receivers).max(initial=0))) for receivers in found))
+        prints[snapshot.name], degrees[snapshot.name] = fingerprint(snapshot), len(found[0]) / len(snapshot)
     statistics = measure(snapshots.chosen(split.train), config.inputs, config.targets)
     network = dataclasses.replace(
         config.network,
         scalars=config.inputs.scalars,
         arrows=config.inputs.arrows,
+        graphs=len(config.inputs.sets),
         outputs=len(statistics.times),
         mean_degree=round(float(np.mean([degrees[name] for name in split.train])), 3),
     )

@@ -115,5 +115,11 @@ def make_step(
 def _mirrored(batch: Sample, key: jax.Array) -> Sample:
     sign = jnp.where(jax.random.bernoulli(key, shape=batch.weights.shape[:1]), -1.0, 1.0).astype(batch.graph.vectors.dtype)
     flip = jnp.stack([sign, jnp.ones_like(sign), jnp.ones_like(sign)], -1)[:, None, None]
-    graph = batch.graph.replace(vectors=batch.graph.vectors * flip, arrows=batch.graph.arrows * flip)
+    graph = _flipped(batch.graph, flip)
+    if graph.other is not None:
+        graph = graph.replace(other=_flipped(graph.other, flip))
     return batch.replace(graph=graph)
+
+
+def _flipped(graph: Graph, flip: jax.Array) -> Graph:
+    return graph.replace(vectors=graph.vectors * flip, arrows=graph.arrows * flip)

@@ -10,11 +10,11 @@ from equijax.data.convert import write_snapshots
 from equijax.data.pipeline import Batches, stack
 from equijax.data.store import Store
 from equijax.errors import CheckpointError, ConfigError, TrainingError
+from equijax.evaluation import evaluate
 from equijax.metrics import pearson
 from equijax.network import Network
 from equijax.predictor import Predictor
 from equijax.train.checkpoint import Checkpoints
-from equijax.train.evaluate import evaluate
 from equijax.train.log import read_log
 from equijax.train.loop import train
 from equijax.train.mesh import make_mesh, replicated, spread

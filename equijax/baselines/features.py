@@ -1,0 +1,54 @@
+"""The descriptors of a configuration, computed once."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+from tqdm import tqdm
+
+from equijax.baselines import physics
+from equijax.baselines.config import BaselineConfig
+from equijax.baselines.descriptors import CUTOFF, descriptors
+from equijax.data.cache import content_key
+from equijax.graph.neighbors import Searches
+from equijax.snapshot import Snapshot
+
+
+class Features:
+    """Gives snapshots their descriptors.
+
+    Args:
+        config: which ones.
+        quiet: no progress bar.
+    """
+
+    def __init__(self, config: BaselineConfig, quiet: bool = False) -> None:
+        self.config, self.quiet = config, quiet
+        self._searches = Searches(CUTOFF if config.features == "bond-order" else physics.REACH)
+        self._known: dict[str, np.ndarray] = {}
+
+    def __call__(self, snapshot: Snapshot) -> Float[np.ndarray, "n d"]:
+        """Return the descriptors of every particle.
+
+        Raises:
+            SnapshotError: the box is too small, or the snapshot lacks what is described.
+        """
+        key = content_key(snapshot.positions, snapshot.name)
+        if key not in self._known:
+            self._known[key] = self._computed(snapshot)
+        return self._known[key]
+
+    def _computed(self, snapshot: Snapshot) -> np.ndarray:
+        if self.config.features == "bond-order":
+            return descriptors(snapshot, self.config.descriptors, self._searches)
+        if self.config.features == "energy":
+            return physics.energies(snapshot, self._searches)
+        if self.config.features == "density":
+            return physics.densities(snapshot, self._searches)
+        return np.concatenate([physics.densities(snapshot, self._searches), physics.energies(snapshot, self._searches)], 1)
+
+    def of(self, snapshots: Sequence[Snapshot]) -> tuple[Float[np.ndarray, "n d"], Int[np.ndarray, "n"]]:
+        """Return the descriptors and types of all particles of several snapshots."""
+        numbers = tqdm(range(len(snapshots)), desc=f"{self.config.model}: descriptors", unit="configuration", disable=self.quiet)
+        both = [(self(snapshot), snapshot.types) for snapshot in (snapshots[i] for i in numbers)]
+        return np.concatenate([x for x, _ in both]), np.concatenate([types for _, types in both])

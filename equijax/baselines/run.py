@@ -1,0 +1,82 @@
+"""Baselines in run folders, like networks: the same commands, the same splits."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from equijax.baselines.config import BaselineConfig
+from equijax.baselines.fitted import Baseline, fit, regression
+from equijax.configs import from_dict, to_dict
+from equijax.data.cache import Cache
+from equijax.data.files import read_json, whole_file, write_json
+from equijax.data.samples import Quenches
+from equijax.data.snapshots import SnapshotSet
+from equijax.data.splits import Split, split_names
+from equijax.errors import CheckpointError, ConfigError
+from equijax.inputs import Statistics, propensity
+from equijax.metrics import Scored, selection_score
+from equijax.train.prepare import fingerprint
+from equijax.versions import machine, versions
+
+WEIGHTS = "baseline.npz"
+
+
+def train_baseline(config: BaselineConfig, folder: Path, cache: Cache, quiet: bool = False, split: Split | None = None) -> float | None:
+    """Fit a baseline and leave config, split and weights in a run folder; return its score on the validation set.
+
+    Args:
+        config: of the run.
+        folder: of the run; must be new.
+        cache: for quenches.
+        quiet: no progress bar.
+        split: of the configurations, where it is not to be drawn at random.
+
+    Raises:
+        ConfigError: the folder already holds a run, or config and data do not fit.
+    """
+    if (folder / "config.json").exists():
+        raise ConfigError(f"{folder}: already holds a run; choose another folder.")
+    snapshots = SnapshotSet.read(config.data)
+    split = split or split_names(snapshots.names, config.validation, config.test, config.split_seed)
+    if config.needs_quench:
+        snapshots = snapshots.mapped(Quenches(cache))
+    # Held in memory: every regression reads each configuration several times.
+    held = [[part[i] for i in range(len(part))] for part in (snapshots.chosen(names) for names in (split.train, split.validation))]
+    baseline = fit(config, *held, quiet=quiet)
+    prints = {name: fingerprint(one) for name, one in ((name, snapshots.chosen([name])[0]) for name in (*split.train, *split.validation, *split.test))}
+    meta = {
+        "config": to_dict(config),
+        "statistics": dataclasses.asdict(baseline.statistics),
+        "split": dataclasses.asdict(split),
+        "fingerprints": prints,
+        "versions": versions(),
+        "machine": machine(),
+    }
+    with whole_file(folder / WEIGHTS) as temporary, open(temporary, "wb") as handle:
+        np.savez(handle, **baseline.model.arrays())  # type: ignore[arg-type]
+    write_json(folder / "run.json", meta)
+    write_json(folder / "config.json", to_dict(config))
+    if not held[1]:
+        return None
+    scored = [Scored(s.name, s.types, baseline.predict(s).propensity, propensity(s, config.targets, baseline.times), None) for s in held[1]]
+    return selection_score(scored)
+
+
+def open_baseline(folder: Path) -> tuple[Baseline, dict]:
+    """Return a fitted baseline, and what is stored about the run.
+
+    Raises:
+        CheckpointError: the folder holds none, or one that this version cannot use.
+    """
+    meta = read_json(folder / "run.json", CheckpointError)
+    try:
+        config = from_dict(meta["config"], BaselineConfig, "stored config")
+        statistics = from_dict(meta["statistics"], Statistics, "stored statistics")
+        with np.load(folder / WEIGHTS, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        model = regression(config, quiet=True)
+        model.load(arrays)
+    except (ConfigError, KeyError, OSError, ValueError) as error:
+        raise CheckpointError(f"{folder}: the baseline cannot be opened by this version ({error}).") from None
+    return Baseline(config, statistics, model), meta

@@ -1,0 +1,148 @@
+"""Every baseline learns what it can, comes back from its folder, and refuses what it cannot."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from equijax.baselines.config import BASELINES, BaselineConfig, GraphNetworkConfig, PerceptronConfig
+from equijax.baselines.descriptors import DescriptorConfig, descriptors
+from equijax.baselines.fitted import fit
+from equijax.baselines.run import open_baseline, train_baseline
+from equijax.data.cache import Cache
+from equijax.data.convert import write_snapshots
+from equijax.errors import CheckpointError, ConfigError
+from equijax.evaluation import evaluate, score
+from equijax.inputs import TargetConfig
+from equijax.metrics import pearson
+from equijax.model import Ensemble
+from equijax.runs import open_model
+from equijax.testing import toy_snapshot
+
+PLAIN = DescriptorConfig(("thermal",), energy=False)
+CONFIGS = {
+    "ridge": BaselineConfig("ridge", descriptors=PLAIN),
+    "perceptron": BaselineConfig("perceptron", descriptors=PLAIN, perceptron=PerceptronConfig(((8,),), (1e-3,), epochs=30, batch=32)),
+    "graph_network": BaselineConfig("graph_network", graph_network=GraphNetworkConfig(cutoff=1.6, width=16, passes=1, learning_rates=(1e-2,), epochs=60)),
+}
+
+
+def labelled(seed):
+    """A propensity that is the number of neighbours in the first shells, with a little noise."""
+    snapshot = toy_snapshot(6, seed=seed)
+    density = descriptors(snapshot, PLAIN)[:, 12:20].sum(1)
+    values = np.stack([density, -2 * density], 1) + 0.1 * np.random.default_rng(seed).standard_normal((216, 2))
+    return snapshot.replace(times=[1.0, 2.0], propensity=values)
+
+
+@pytest.fixture(scope="module")
+def snapshots():
+    return [labelled(seed) for seed in range(8)]
+
+
+@pytest.fixture(scope="module")
+def store(snapshots, tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "toy.h5"
+    write_snapshots(path, snapshots)
+    return path
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_baseline_learns_what_its_inputs_say(name, snapshots):
+    baseline = fit(CONFIGS[name], snapshots[:5], snapshots[5:7], quiet=True)
+    (scored,) = score(baseline, snapshots[7:], TargetConfig())
+    # The descriptors hold the answer; a small message passing network finds most of it from edge vectors.
+    least = 0.5 if name == "graph_network" else 0.9
+    for t in (0, 1):
+        chosen = scored.types == 0
+        assert pearson(scored.predicted[chosen, t], scored.measured[chosen, t]) > least
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_shuffled_targets_teach_nothing(name, snapshots):
+    rng = np.random.default_rng(0)
+    shuffled = [s.replace(propensity=rng.permutation(s.propensity)) for s in snapshots]
+    baseline = fit(CONFIGS[name], shuffled[:5], shuffled[5:7], quiet=True)
+    (scored,) = score(baseline, snapshots[7:], TargetConfig())
+    chosen = scored.types == 0
+    # 173 particles: the correlation of independent numbers has a standard deviation of 0.08.
+    assert abs(pearson(scored.predicted[chosen, 0], rng.permutation(scored.measured[chosen, 0]))) < 0.3
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_run_folder_gives_the_same_predictions(name, store, tmp_path):
+    quick = dataclasses.replace(
+        CONFIGS[name], data=(str(store),), validation=2, test=1, graph_network=dataclasses.replace(CONFIGS["graph_network"].graph_network, epochs=2)
+    )
+    value = train_baseline(quick, tmp_path / "run", Cache(None), quiet=True)
+    assert value is not None
+    assert -1 <= value <= 1
+    baseline, meta = open_baseline(tmp_path / "run")
+    assert baseline.config == quick
+    evaluation = evaluate(tmp_path / "run", Cache(None))
+    assert evaluation.part == "test"
+    assert [scored.name for scored in evaluation.scored] == meta["split"]["test"]
+    again, _ = open_model(tmp_path / "run")
+    snapshot = evaluation.snapshots[0]
+    assert np.array_equal(again.predict(snapshot).propensity, evaluation.scored[0].predicted)
+    with pytest.raises(ConfigError, match="already holds a run"):
+        train_baseline(quick, tmp_path / "run", Cache(None), quiet=True)
+
+
+def test_the_mean_of_several_runs(store, tmp_path):
+    folders = []
+    for name, chosen in {"near": PLAIN, "far": dataclasses.replace(PLAIN, generations=0)}.items():
+        folders.append(tmp_path / name)
+        train_baseline(BaselineConfig("ridge", (str(store),), 2, 1, descriptors=chosen), folders[-1], Cache(None), quiet=True)
+    together = evaluate(folders, Cache(None))
+    single = [evaluate(folder, Cache(None)) for folder in folders]
+    mean = np.mean([one.scored[0].predicted for one in single], axis=0)
+    assert np.abs(together.scored[0].predicted - mean).max() < 1e-12
+    assert together.run["together_with"] == [str(folders[1])]
+    train_baseline(BaselineConfig("ridge", (str(store),), 2, 1, descriptors=PLAIN, split_seed=3), tmp_path / "other", Cache(None), quiet=True)
+    with pytest.raises(ConfigError, match="were used to train"):
+        evaluate([folders[0], tmp_path / "other"], Cache(None))
+
+
+def test_models_of_other_times_have_no_mean(snapshots):
+    first = fit(CONFIGS["ridge"], snapshots[:5], snapshots[5:7], quiet=True)
+    second = fit(dataclasses.replace(CONFIGS["ridge"], targets=TargetConfig(times=(0,))), snapshots[:5], snapshots[5:7], quiet=True)
+    with pytest.raises(ConfigError, match="predict different times"):
+        Ensemble([first, second])
+
+
+def test_single_times_are_those_of_all_times(snapshots):
+    whole = fit(CONFIGS["ridge"], snapshots[:5], snapshots[5:7], quiet=True)
+    single = fit(dataclasses.replace(CONFIGS["ridge"], targets=TargetConfig(times=(1,))), snapshots[:5], snapshots[5:7], quiet=True)
+    assert np.abs(single.predict(snapshots[7]).propensity[:, 0] - whole.predict(snapshots[7]).propensity[:, 1]).max() < 1e-9
+
+
+def test_other_times_are_compared_in_order_only_when_asked(snapshots, store, tmp_path):
+    train_baseline(BaselineConfig("ridge", (str(store),), 2, 1, descriptors=PLAIN), tmp_path / "run", Cache(None), quiet=True)
+    write_snapshots(tmp_path / "cold.h5", [labelled(20).replace(times=[10.0, 20.0], name="cold/0")])
+    with pytest.raises(ConfigError, match=r"measured at \[10.0, 20.0\]"):
+        evaluate(tmp_path / "run", Cache(None), [str(tmp_path / "cold.h5")])
+    evaluation = evaluate(tmp_path / "run", Cache(None), [str(tmp_path / "cold.h5")], align="order")
+    assert [row.time for row in evaluation.rows if row.type == "A"] == [10.0, 20.0]
+    assert all(row.pooled > 0.9 for row in evaluation.rows)
+
+
+def test_what_cannot_be_fitted_or_opened(snapshots, tmp_path):
+    with pytest.raises(ConfigError, match="ridge: no training configurations"):
+        fit(CONFIGS["ridge"], [], [], quiet=True)
+    with pytest.raises(ConfigError, match="needs inherent structures"):
+        BaselineConfig(descriptors=PLAIN, targets=TargetConfig(centre="configuration"))
+    (tmp_path / "run.json").write_text(json.dumps({"config": {"model": "forest"}}))
+    with pytest.raises(CheckpointError, match="cannot be opened by this version"):
+        open_baseline(tmp_path)
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        open_baseline(tmp_path)
+
+
+def test_presets_read_what_they_say():
+    assert BASELINES["ridge"].needs_quench
+    assert not BASELINES["ridge-thermal"].needs_quench
+    assert not BASELINES["bapst"].needs_quench
+    assert BASELINES["energy"].needs_quench
