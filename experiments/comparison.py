@@ -1,0 +1,80 @@
+"""Is the network better than regression on hand-written descriptors and than other networks, beyond the scatter of seeds?"""
+
+import dataclasses
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from equijax.baselines.config import BASELINES
+from equijax.data.convert import write_snapshots
+from equijax.evaluation import score
+from equijax.inputs import InputConfig, TargetConfig
+from equijax.metrics import Scored
+from equijax.model import Ensemble
+from equijax.train.config import TrainConfig
+from experiments.lab import Lab, StatePoint, by_seed, paired
+from experiments.study import Study, main, panel
+
+DETERMINISTIC = ("ridge", "ridge-thermal", "ridge-inherent", "energy", "density")
+SEEDED = ("perceptron", "bapst")
+
+
+def run(lab: Lab) -> dict:
+    """Fit everything to the same configurations, test on the same others, and compare configuration by configuration."""
+    out = {}
+    for point in lab.points:
+        networks = lab.networks(lab.scale.network, point, point.label)
+        scores = {"network": by_seed(lab.scored(networks, point))}
+        scores["mean of the networks"] = by_seed(lab.scored([Ensemble(networks)], point))
+        ridge = lab.fit(BASELINES["ridge"], point, 0)
+        scores["mean of networks and ridge"] = by_seed(lab.scored([Ensemble([Ensemble(networks), ridge])], point))
+        for name in DETERMINISTIC:
+            scores[name] = by_seed(lab.scored([lab.fit(BASELINES[name], point, 0)], point))
+        for name in SEEDED:
+            models = [lab.fit(lab.scale.baseline(BASELINES[name]), point, seed) for seed in lab.scale.seeds]
+            scores[name] = by_seed(lab.scored(models, point))
+        times = point.part("test")[0].times
+        assert times is not None
+        out[point.label] = {
+            "times": times.tolist(),
+            "scores": scores,
+            "network against": {name: paired(scores["network"], found) for name, found in scores.items() if name != "network"},
+            "network trained on shuffled targets": by_seed([_control(lab, point)]),
+        }
+    return out
+
+
+def _control(lab: Lab, point: StatePoint) -> list[Scored]:
+    """Train on propensities that were exchanged among the particles of each type and configuration: what remains must be zero."""
+    rng = np.random.default_rng(0)
+    path = lab.folder / f"shuffled-{point.label.replace(' ', '')}.h5"
+    shuffled = []
+    for i in range(len(point.snapshots)):
+        snapshot = point.snapshots[i]
+        assert snapshot.propensity is not None
+        order = np.arange(len(snapshot))
+        for kind in np.unique(snapshot.types):
+            own = np.flatnonzero(snapshot.types == kind)
+            order[own] = rng.permutation(own)
+        shuffled.append(snapshot.replace(propensity=snapshot.propensity[order], propensity_halves=None, bond_breaking=None))
+    write_snapshots(path, shuffled)
+    # Positions and energies alone: the displacement would be the same, but one input fewer leaves less to explain.
+    config: TrainConfig = dataclasses.replace(lab.scale.network, inputs=InputConfig("thermal", energy=True))
+    network = lab.train(config, dataclasses.replace(point, paths=(str(path),)), 0)
+    return score(network, point.part("test"), TargetConfig())
+
+
+def draw(content: dict) -> Figure:
+    """Draw correlation against time for every model."""
+    found = content["found"]
+    figure = Figure(figsize=(7 * len(found), 5), layout="constrained")
+    for axes, (label, one) in zip(figure.subplots(1, len(found), squeeze=False)[0], found.items(), strict=True):
+        panel(axes, one["times"], one["scores"] | {"network, shuffled targets": one["network trained on shuffled targets"]}, one["scores"]["network"]["ceiling"])
+        axes.set_title(label)
+    return figure
+
+
+STUDY = Study("comparison", "Is the network better than simpler models, by more than its scatter?", run, draw)
+
+if __name__ == "__main__":
+    main(STUDY)

@@ -1,0 +1,73 @@
+"""Which input, and one time or all (paper, figure 5)?"""
+
+import dataclasses
+
+from matplotlib.figure import Figure
+
+from equijax.inputs import InputConfig, TargetConfig
+from experiments.lab import Lab, StatePoint, by_seed, paired
+from experiments.study import Study, main, panel, published
+
+PAPER = {
+    "thermal": InputConfig("thermal", energy=False),
+    "inherent": InputConfig("inherent", energy=False),
+    "thermal + inherent energy": InputConfig("thermal", energy=True),
+}
+"""The inputs of the paper."""
+
+BEYOND = {
+    "+ vector to the inherent position": InputConfig("thermal", energy=True, displacement=True),
+    "both graphs, + vector": InputConfig("both", energy=True, displacement=True),
+}
+CAGES = {
+    "+ vectors to inherent position and cage": InputConfig("thermal", energy=True, displacement=True, cage_displacement=True),
+}
+
+
+def run(lab: Lab) -> dict:
+    """Train with every input, at all times at once and at single ones."""
+    out = {}
+    for point in lab.points:
+        known = point.part("train")[0]
+        times = known.times
+        assert times is not None
+        inputs = PAPER | BEYOND | (CAGES if known.cage_positions is not None else {})
+        multi = {name: _scored(lab, point, choice, None) for name, choice in inputs.items()}
+        numbers = sorted({number % len(times) for number in lab.scale.single_times})
+        single = {name: {str(number): _scored(lab, point, choice, number) for number in numbers} for name, choice in PAPER.items()}
+        best = multi["thermal + inherent energy"]
+        tests = {name: paired(found, best) for name, found in multi.items() if found is not best}
+        out[point.label] = {"times": times.tolist(), "multi-variate": multi, "uni-variate": single, "against thermal + inherent energy": tests}
+    return out
+
+
+def _scored(lab: Lab, point: StatePoint, inputs: InputConfig, time: int | None) -> dict:
+    targets = TargetConfig(None if time is None else (time,))
+    config = dataclasses.replace(lab.scale.network, inputs=inputs, targets=targets)
+    networks = lab.networks(config, point, f"{point.label}, {inputs.positions}{'' if time is None else f', time {time}'}")
+    return by_seed(lab.scored(networks, point, targets))
+
+
+def draw(content: dict) -> Figure:
+    """Draw correlation against time for every input; crosses are networks of one time."""
+    found = content["found"]
+    figure = Figure(figsize=(6.4 * len(found), 4.6), layout="constrained")
+    for axes, (label, one) in zip(figure.subplots(1, len(found), squeeze=False)[0], found.items(), strict=True):
+        panel(axes, one["times"], one["multi-variate"], next(iter(one["multi-variate"].values()))["ceiling"])
+        for colour, singles in enumerate(one["uni-variate"].values()):
+            for number, scores in singles.items():
+                values = [seed[0] for seed in scores["pooled"]]
+                axes.plot([one["times"][int(number)]] * len(values), values, "x", color=f"C{colour}")
+        known = published()["temperatures"].get(f"{float(label.split('=')[1]):.2f}") if "T =" in label else None
+        if known:
+            axes.plot(known["times"], known["pooled"]["SE3"], color="0.6", linestyle="--", label="paper: 400 configurations of 4096 (not comparable)")
+            axes.set_xlim(0.5 * min(one["times"]), 2 * max(one["times"]))
+            axes.legend(fontsize=7)
+        axes.set_title(f"{label}: multi-variate (circles), uni-variate (crosses)", fontsize=9)
+    return figure
+
+
+STUDY = Study("inputs", "Which positions and energies should the network see, and should it learn one time or all?", run, draw)
+
+if __name__ == "__main__":
+    main(STUDY)

@@ -1,0 +1,153 @@
+"""What the studies share: state points with their splits, models that are trained once and kept, scores with error bars over seeds."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from equijax.baselines.config import BaselineConfig
+from equijax.baselines.run import open_baseline, train_baseline
+from equijax.configs import to_dict
+from equijax.data.cache import Cache
+from equijax.data.samples import Quenches
+from equijax.data.snapshots import SnapshotSet
+from equijax.data.splits import Split, split_names
+from equijax.errors import ConfigError
+from equijax.evaluation import Align, score
+from equijax.inputs import TargetConfig
+from equijax.metrics import Scored, noise_ceiling, pearson
+from equijax.model import Model
+from equijax.predictor import Predictor
+from equijax.snapshot import Snapshot
+from equijax.train.config import TrainConfig
+from equijax.train.load import open_run
+from equijax.train.loop import train
+from experiments.scales import Scale
+
+
+@dataclasses.dataclass(frozen=True)
+class StatePoint:
+    """One data set: configurations of one temperature, measured at the same times.
+
+    Attributes:
+        label: for tables and plots, such as "T = 0.56".
+        paths: of the files.
+        split: of its configurations.
+        snapshots: all of them, with inherent structures where they are known or can be made.
+    """
+
+    label: str
+    paths: tuple[str, ...]
+    split: Split
+    snapshots: SnapshotSet
+
+    def part(self, name: str) -> list[Snapshot]:
+        """Return the configurations of "train", "validation" or "test"."""
+        chosen = self.snapshots.chosen(getattr(self.split, name))
+        return [chosen[i] for i in range(len(chosen))]
+
+
+class Lab:
+    """Trains models once, keeps them in a folder, and scores them.
+
+    Args:
+        scale: how large everything is.
+        data: one path for each state point.
+        folder: for models; those that are there are not trained again.
+        cache: for quenches and graphs.
+    """
+
+    def __init__(self, scale: Scale, data: Sequence[Path], folder: Path, cache: Cache) -> None:
+        self.scale, self.folder, self.cache = scale, folder, cache
+        self.points = tuple(self._point(path) for path in data)
+        labels = [point.label for point in self.points]
+        if len(set(labels)) < len(labels):
+            raise ConfigError(f"two data sets are of {next(label for label in labels if labels.count(label) > 1)}; give one for each temperature.")
+
+    def _point(self, path: Path) -> StatePoint:
+        snapshots = SnapshotSet.read([path])
+        first = snapshots[0]
+        label = f"T = {first.temperature:g}" if first.temperature is not None else path.stem
+        split = split_names(snapshots.names, self.scale.validation, self.scale.test, 0)
+        return StatePoint(label, (str(path),), split, snapshots.mapped(Quenches(self.cache)))
+
+    def train(self, config: TrainConfig, point: StatePoint, seed: int, split: Split | None = None) -> Predictor:
+        """Return a network trained on a state point, from the folder if it is there; an interrupted training goes on."""
+        split = split or point.split
+        config = dataclasses.replace(config, data=point.paths, seed=seed)
+        run = self.folder / _key(config, split)
+        if not (run / "finished").exists():
+            # A folder without a whole checkpoint cannot be resumed: it begins again, with the same numbers.
+            resume = (run / "config.json").exists() and any((run / "checkpoints").glob("[0-9]*"))
+            if not resume and (run / "config.json").exists():
+                (run / "config.json").unlink()
+            train(config, run, self.cache, resume=resume, quiet=True, split=split)
+            (run / "finished").touch()
+        return open_run(run)[0]
+
+    def fit(self, config: BaselineConfig, point: StatePoint, seed: int, split: Split | None = None) -> Model:
+        """Return a baseline fitted to a state point, likewise."""
+        split = split or point.split
+        config = dataclasses.replace(config, data=point.paths, seed=seed)
+        run = self.folder / _key(config, split)
+        if not (run / "config.json").exists():
+            train_baseline(config, run, self.cache, quiet=True, split=split)
+        return open_baseline(run)[0]
+
+    def networks(self, config: TrainConfig, point: StatePoint, about: str, split: Split | None = None) -> list[Predictor]:
+        """Return networks of all seeds."""
+        return [self.train(config, point, seed, split) for seed in tqdm(self.scale.seeds, desc=about, unit="seed", leave=False)]
+
+    def scored(self, models: Sequence[Model], point: StatePoint, targets: TargetConfig | None = None, align: Align = "times") -> list[list[Scored]]:
+        """Return the scores of each model on the test configurations of a state point."""
+        tested = point.part("test")
+        return [score(model, tested, targets or TargetConfig(), align) for model in models]
+
+
+def _key(config: TrainConfig | BaselineConfig, split: Split) -> str:
+    content = json.dumps([to_dict(config), dataclasses.asdict(split)], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def by_seed(scored: Sequence[Sequence[Scored]], kind: int = 0) -> dict:
+    """Return pooled and per-configuration Pearson correlations of one particle type, (seeds, t) and (seeds, configurations, t), with the ceiling (t,)."""
+    chosen = [[(s.predicted[s.types == kind], s.measured[s.types == kind]) for s in one] for one in scored]
+    times = range(chosen[0][0][0].shape[1])
+    pooled = [[pearson(np.concatenate([p[:, t] for p, _ in one]), np.concatenate([m[:, t] for _, m in one])) for t in times] for one in chosen]
+    per = [[[pearson(p[:, t], m[:, t]) for t in times] for p, m in one] for one in chosen]
+    halves = [s.halves for s in scored[0]]
+    ceiling = None
+    if all(half is not None for half in halves):
+        both = np.concatenate([half[:, s.types == kind] for half, s in zip(halves, scored[0], strict=True) if half is not None], 1)
+        ceiling = [noise_ceiling(both[0, :, t], both[1, :, t]) for t in times]
+    return {"pooled": pooled, "per_configuration": per, "configurations": [s.name for s in scored[0]], "ceiling": ceiling}
+
+
+def bars(found: dict, what: str = "pooled") -> tuple[np.ndarray, np.ndarray]:
+    """Return means (t,) and the distances to the worst and the best seed (2, t)."""
+    values = np.array(found[what], float)
+    if what == "per_configuration":
+        values = values.mean(1)
+    mean = values.mean(0)
+    return mean, np.stack([mean - values.min(0), values.max(0) - mean])
+
+
+def paired(first: dict, second: dict, seed: int = 0) -> dict:
+    """Return the mean difference of the per-configuration correlations of two models (t,) and its p-values.
+
+    The test flips the signs of the differences of whole configurations, each averaged over seeds: all flips where they are fewer than 2^14, random
+    ones otherwise. p is the share of flips whose mean is as far from zero as the measured one; n configurations give no p below 2^(1-n).
+    """
+    difference = np.array(first["per_configuration"], float).mean(0) - np.array(second["per_configuration"], float).mean(0)
+    n = len(difference)
+    if n <= 14:
+        signs = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
+    else:
+        signs = np.concatenate([np.ones((1, n)), np.random.default_rng(seed).choice([-1, 1], (2**14, n))])
+    means = signs @ difference / n
+    p = (np.abs(means) >= np.abs(difference.mean(0)) - 1e-12).mean(0)
+    return {"difference": difference.mean(0).tolist(), "p": p.tolist(), "configurations": n}

@@ -1,0 +1,126 @@
+"""What has the network learned to see? Its last invariants as a structural order parameter (paper, section on the learned representation)."""
+
+import itertools
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from equijax.analysis.fields import correlation_length, principal_components, spatial_correlation, tetrahedrality
+from equijax.baselines import physics
+from equijax.baselines.descriptors import CUTOFF, DescriptorConfig, descriptors
+from equijax.baselines.ridge import Ridge
+from equijax.graph.neighbors import Searches
+from equijax.metrics import pearson
+from equijax.predictor import Predictor
+from equijax.snapshot import Snapshot
+from experiments.lab import Lab, StatePoint
+from experiments.study import Study, main
+
+
+def run(lab: Lab) -> dict:
+    """Train at the first temperature; describe, at every temperature, the A particles of configurations that were not trained on."""
+    source = lab.points[0]
+    out: dict = {"trained at": source.label, "points": {}}
+    networks = lab.networks(lab.scale.network, source, source.label)
+    for point in lab.points:
+        out["points"][point.label] = [_described(network, source, point) for network in networks]
+    return out
+
+
+def _described(network: Predictor, source: StatePoint, point: StatePoint) -> dict:
+    tested = point.part("test")
+    kinds = [s.types == 0 for s in tested]
+    features = np.concatenate([network.invariants(s)[kind] for s, kind in zip(tested, kinds, strict=True)]).astype(float)
+    directions, shares = principal_components(_features(network, source.part("train")))
+    reference = _features(network, source.part("train"))
+    mean, scale = reference.mean(0), np.where(reference.std(0) > 0, reference.std(0), 1.0)
+    projected = (features - mean) / scale @ directions[:3].T
+    order = _decoder_direction(network, source, features)
+    fields = {f"component {k + 1}": projected[:, k] for k in range(3)} | {"decoder direction": order}
+    known = {name: np.concatenate([values[kind] for values, kind in zip(column, kinds, strict=True)]) for name, column in _known(tested).items()}
+    propensity = np.concatenate([s.propensity[kind] for s, kind in zip(tested, kinds, strict=True) if s.propensity is not None])
+    found: dict = {"variance explained": shares[:10].tolist(), "mean of the decoder direction": float(order.mean()), "fields": {}}
+    bounds = np.cumsum([0] + [int(kind.sum()) for kind in kinds])
+    for name, field in fields.items():
+        each = [field[a:b] for a, b in itertools.pairwise(bounds)]
+        r, g = spatial_correlation([s.positions[kind] for s, kind in zip(tested, kinds, strict=True)], [s.box for s in tested], each, longest=6.0)
+        found["fields"][name] = {
+            "known": {other: pearson(field, values) for other, values in known.items()},
+            "propensity": [pearson(field, propensity[:, t]) for t in range(propensity.shape[1])],
+            "r": r.tolist(),
+            "correlation": g.tolist(),
+            "length": correlation_length(r, g),
+        }
+    return found
+
+
+def _features(network: Predictor, snapshots: list[Snapshot]) -> np.ndarray:
+    return np.concatenate([network.invariants(s)[s.types == 0] for s in snapshots]).astype(float)
+
+
+def _decoder_direction(network: Predictor, source: StatePoint, features: np.ndarray) -> np.ndarray:
+    """Return the linear combination of invariants that predicts the last propensity at the temperature of the training."""
+    parts = []
+    for name in ("train", "validation"):
+        snapshots = source.part(name)
+        measured = np.concatenate([s.propensity[s.types == 0, -1:] for s in snapshots if s.propensity is not None])
+        parts.append((_features(network, snapshots), np.zeros(len(measured), int), measured))
+    decoder = Ridge()
+    decoder.fit(parts[0], parts[1])
+    return decoder.outputs(features, np.zeros(len(features), int))[:, 0]
+
+
+def _known(snapshots: list[Snapshot]) -> dict[str, list[np.ndarray]]:
+    """Return order parameters that are known: density, energies, bond order of the first shell, tetrahedrality."""
+    near, wide = Searches(CUTOFF), Searches(physics.REACH)
+    out: dict[str, list[np.ndarray]] = {name: [] for name in ("density", "inherent energy", "mean inherent energy", "q4", "q6", "tetrahedrality")}
+    for s in snapshots:
+        assert s.inherent_positions is not None
+        assert s.inherent_energy is not None
+        angular = descriptors(s, DescriptorConfig(("inherent",), energy=False, generations=0), near)[:, 66:]
+        # Seven orders for each type in each shell; the first shell of the A particles is the second one, around 1.25.
+        first = angular[:, 14:21]
+        out["density"].append(physics.densities(s, wide)[:, 4:6].sum(1))
+        out["inherent energy"].append(s.inherent_energy)
+        out["mean inherent energy"].append(physics.energies(s, wide)[:, 1 + 2 * 4])
+        out["q4"].append(first[:, 3])
+        out["q6"].append(first[:, 5])
+        out["tetrahedrality"].append(tetrahedrality(s.inherent_positions, s.box))
+    return out
+
+
+def draw(content: dict) -> Figure:
+    """Draw what the learned field correlates with, how far it is correlated, and how much variance the components hold; bars are worst and best seed."""
+    points = content["found"]["points"]
+    figure = Figure(figsize=(14, 4.2), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
+    for number, (label, seeds) in enumerate(points.items()):
+        names = list(seeds[0]["fields"]["decoder direction"]["known"])
+        values = np.abs([[seed["fields"]["decoder direction"]["known"][name] for name in names] for seed in seeds])
+        mean = values.mean(0)
+        where = np.arange(len(names)) + 0.25 * number
+        left.bar(where, mean, 0.22, yerr=[mean - values.min(0), values.max(0) - mean], color=f"C{number}", label=label, capsize=2)
+        left.set_xticks(np.arange(len(names)), names, rotation=30, ha="right", fontsize=8)
+        fields = [seed["fields"]["decoder direction"] for seed in seeds]
+        length = np.mean([np.nan if field["length"] is None else field["length"] for field in fields])
+        middle.plot(fields[0]["r"], np.mean([field["correlation"] for field in fields], 0), "o-", markersize=3, color=f"C{number}", label=f"{label}: length {length:.2f}")
+        right.plot(
+            range(1, 11),
+            np.mean([np.pad(seed["variance explained"], (0, 10 - len(seed["variance explained"]))) for seed in seeds], 0),
+            "o-",
+            color=f"C{number}",
+            label=label,
+        )
+    left.set(ylabel="|Pearson correlation| with the learned field", title=f"learned at {content['found']['trained at']}, A particles")
+    middle.set(xlabel="r (sigma_AA)", ylabel="G(r) of the learned field", title="spatial correlation")
+    right.set(xlabel="principal component", ylabel="share of the variance", title="invariants of the last layers")
+    for axes in (left, middle, right):
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    return figure
+
+
+STUDY = Study("representation", "What does the learned structural order parameter resemble, and how far does it reach?", run, draw)
+
+if __name__ == "__main__":
+    main(STUDY)

@@ -1,0 +1,85 @@
+"""How large a study is: `small` for two cores, `gpu` with the full public data and the paper's network, `toy` to see that it runs."""
+
+import dataclasses
+
+from equijax.baselines.config import BaselineConfig, GraphNetworkConfig, PerceptronConfig
+from equijax.inputs import InputConfig
+from equijax.network import NetworkConfig
+from equijax.train.config import OptimizerConfig, TrainConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """Sizes of a study.
+
+    Attributes:
+        network: the training that every study starts from and changes one thing of.
+        seeds: of initial weights and order.
+        validation, test: configurations of each state point, as fractions or numbers.
+        single_times: times, by number, for which networks of one time are trained.
+        layers, orders, channels: compared in the study of depth and width.
+        training_sizes: numbers of training configurations in the study of data efficiency; larger ones than there are are left out.
+        perceptron, graph_network: sizes of these baselines.
+    """
+
+    network: TrainConfig
+    seeds: tuple[int, ...]
+    validation: float
+    test: float
+    single_times: tuple[int, ...]
+    layers: tuple[int, ...]
+    orders: tuple[int, ...]
+    channels: tuple[int, ...]
+    training_sizes: tuple[int, ...]
+    perceptron: PerceptronConfig = PerceptronConfig()
+    graph_network: GraphNetworkConfig = GraphNetworkConfig()
+
+    def baseline(self, config: BaselineConfig) -> BaselineConfig:
+        """Return a baseline at this scale."""
+        return dataclasses.replace(config, perceptron=self.perceptron, graph_network=self.graph_network)
+
+
+_SMALL = NetworkConfig(layers=3, l_max=2, activation="gate", envelope_power=20, batch_norm=False, inputs_everywhere=True, readout="all", decoder_hidden=(32,))
+_THERMAL = InputConfig("thermal", energy=True, displacement=True)
+
+SCALES: dict[str, Scale] = {
+    "toy": Scale(
+        TrainConfig(network=dataclasses.replace(_SMALL, layers=1, l_max=1, channels=2), inputs=_THERMAL, epochs=2, patience=2, checkpoint_seconds=0),
+        seeds=(0, 1),
+        validation=2,
+        test=2,
+        single_times=(0,),
+        layers=(1, 2),
+        orders=(0,),
+        channels=(4,),
+        training_sizes=(1, 2),
+        perceptron=PerceptronConfig(((4,),), (1e-3,), epochs=2),
+        graph_network=GraphNetworkConfig(width=8, passes=1, learning_rates=(1e-3,), epochs=1),
+    ),
+    # 13 training configurations of 1000 particles: half a minute for one network.
+    "small": Scale(
+        TrainConfig(network=_SMALL, inputs=_THERMAL, optimizer=OptimizerConfig(learning_rate=5e-3, ema=0.98), epochs=40, patience=40, mirror=True),
+        seeds=(0, 1, 2),
+        validation=3,
+        test=4,
+        single_times=(0, -1),
+        layers=(1, 2, 4, 6),
+        orders=(0, 1, 3),
+        channels=(4, 16),
+        training_sizes=(2, 4, 8, 13, 20),
+        graph_network=GraphNetworkConfig(learning_rates=(1e-3,), epochs=40),
+    ),
+    # Four hundred configurations of 4096 particles and ten seeds, as in the paper.
+    "gpu": Scale(
+        TrainConfig(inputs=InputConfig("thermal", energy=True), epochs=300, patience=60, batch=4),
+        seeds=tuple(range(10)),
+        validation=0.1,
+        test=100,
+        single_times=tuple(range(10)),
+        layers=(1, 2, 3, 4, 5, 6, 7, 8),
+        orders=(0, 1, 2, 3),
+        channels=(4, 16, 32),
+        training_sizes=(5, 10, 25, 50, 100, 200, 400),
+    ),
+}
+"""Named scales: every study takes their names."""

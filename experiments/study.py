@@ -1,0 +1,128 @@
+"""One study as a command: run it, or draw its figure again from its JSON."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pooch
+import tyro
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from equijax.analysis.plots import save
+from equijax.configs import to_dict
+from equijax.data.cache import Cache
+from equijax.data.embedded import embedded_path
+from equijax.data.files import read_json, write_json
+from equijax.errors import ConfigError, EquijaxError
+from equijax.versions import machine, versions
+from experiments.lab import Lab, bars
+from experiments.scales import SCALES
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """A question with its experiment and its figure.
+
+    Attributes:
+        name: of the files it writes.
+        question: one sentence.
+        run: the experiment, from a lab to plain JSON types.
+        draw: the figure, from those alone.
+        points: state points it needs, at least.
+    """
+
+    name: str
+    question: str
+    run: Callable[[Lab], dict]
+    draw: Callable[[dict], Figure]
+    points: int = 1
+
+
+def perform(study: Study, scale: str, data: tuple[Path, ...] = (), out: Path = RESULTS, runs: Path = Path("runs/experiments")) -> Path:
+    """Run a study and write its JSON and its figure; return the JSON's path.
+
+    Raises:
+        ConfigError: it needs more state points than there are.
+    """
+    data = data or (embedded_path(),)
+    if len(data) < study.points:
+        raise ConfigError(
+            f"{study.name} compares {study.points} temperatures or more, and got {len(data)} data set{'s' if len(data) > 1 else ''}; make some with "
+            "`equijax simulate laptop --out runs/liquid` and give --data runs/liquid/T0.64.h5 runs/liquid/T0.56.h5."
+        )
+    cache = Cache(Path(os.environ.get("EQUIJAX_CACHE", pooch.os_cache("equijax"))))
+    lab = Lab(SCALES[scale], data, runs, cache)
+    found = study.run(lab)
+    content = {
+        "study": study.name,
+        "question": study.question,
+        "scale": scale,
+        "settings": to_dict(SCALES[scale]),
+        "data": {point.label: [Path(path).name for path in point.paths] for point in lab.points},
+        "splits": {point.label: dataclasses.asdict(point.split) for point in lab.points},
+        "found": found,
+        "versions": versions(),
+        "machine": machine(),
+    }
+    path = out / f"{study.name}-{scale}.json"
+    write_json(path, content)
+    redraw(study, path)
+    return path
+
+
+def redraw(study: Study, path: Path) -> Path:
+    """Draw the figure of a study from its JSON alone."""
+    return save(study.draw(read_json(path)), path.with_suffix(".png"))
+
+
+def main(study: Study) -> None:
+    """Parse the command line of one study."""
+
+    def command(
+        scale: Annotated[Literal["toy", "small", "gpu"], tyro.conf.Positional] = "small",
+        data: tuple[Path, ...] = (),
+        out: Path = RESULTS,
+        runs: Path = Path("runs/experiments"),
+        figure: bool = False,
+    ) -> None:
+        """Run the study.
+
+        Args:
+            scale: toy, small (two cores), or gpu.
+            data: one file, folder or store for each temperature; by default the data that ship with equijax.
+            out: folder of the JSON and the figure.
+            runs: folder of the models; those that are there are not trained again.
+            figure: only draw the figure again from the JSON in `out`.
+        """
+        path = redraw(study, out / f"{study.name}-{scale}.json") if figure else perform(study, scale, data, out, runs)
+        print(path)
+
+    try:
+        tyro.cli(command, prog=f"python -m experiments.{study.name}", description=study.question)
+    except EquijaxError as error:
+        raise SystemExit(f"experiments.{study.name}: {error}") from None
+
+
+def panel(axes: Axes, times: list[float], series: dict[str, dict], ceiling: list[float] | None = None, what: str = "pooled") -> None:
+    """Draw correlation against time, with bars from the worst to the best seed."""
+    for number, (name, found) in enumerate(series.items()):
+        mean, error = bars(found, what)
+        axes.errorbar(times[: len(mean)], mean, error, fmt="o-", color=f"C{number % 10}", capsize=3, markersize=4, label=name)
+    if ceiling:
+        axes.plot(times, ceiling, "k:", marker="_", label="noise ceiling")
+    if len(times) > 1:
+        axes.set_xscale("log")
+    axes.set(xlabel="time (Lennard-Jones units)", ylabel=f"Pearson correlation, A, {what.replace('_', ' ')}")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=7)
+
+
+def published() -> dict:
+    """Return the published numbers, by temperature (see the file for their sources)."""
+    return json.loads((Path(__file__).parent / "published.json").read_text())

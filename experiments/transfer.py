@@ -1,0 +1,75 @@
+"""Can trained layers be reused? Frozen at one temperature, with a linear decoder refitted at another, against training there from scratch."""
+
+import dataclasses
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from equijax.baselines.ridge import Ridge
+from equijax.data.splits import Split
+from equijax.inputs import TargetConfig, measure, propensity, restore, selected_halves, standardise
+from equijax.metrics import Scored
+from equijax.predictor import Predictor
+from equijax.snapshot import Snapshot
+from experiments.lab import Lab, StatePoint, by_seed, paired
+from experiments.study import Study, main, panel
+
+
+def run(lab: Lab) -> dict:
+    """Between every two temperatures, with few and with all configurations of the second."""
+    out: dict = {}
+    for source in lab.points:
+        networks = lab.networks(lab.scale.network, source, f"trained at {source.label}")
+        for target in lab.points:
+            if target is source:
+                continue
+            times = target.part("test")[0].times
+            assert times is not None
+            few = max(2, len(target.split.train) // 4)
+            rows = {"as it is": by_seed(lab.scored(networks, target, align="order"))}
+            for count in (few, len(target.split.train)):
+                split = Split(target.split.train[:count], target.split.validation, target.split.test)
+                part = dataclasses.replace(target, split=split)
+                rows[f"frozen layers, linear decoder of {count}"] = by_seed([_refitted(network, part) for network in networks])
+                scratch = lab.networks(lab.scale.network, part, f"{target.label}, {count} from scratch")
+                rows[f"from scratch, {count}"] = by_seed(lab.scored(scratch, part))
+            tests = {str(n): paired(rows[f"frozen layers, linear decoder of {n}"], rows[f"from scratch, {n}"]) for n in (few, len(target.split.train))}
+            ceiling = rows["as it is"]["ceiling"]
+            out[f"{source.label} to {target.label}"] = {"times": times.tolist(), "scores": rows, "ceiling": ceiling, "frozen against scratch": tests}
+    return out
+
+
+def _refitted(network: Predictor, target: StatePoint) -> list[Scored]:
+    """Score a linear decoder on the network's frozen invariants, its penalty chosen on validation."""
+    parts = {name: target.part(name) for name in ("train", "validation", "test")}
+    targets = TargetConfig()
+    statistics = measure(parts["train"], network.inputs, targets)
+
+    def table(snapshots: list[Snapshot]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        features = np.concatenate([network.invariants(snapshot) for snapshot in snapshots]).astype(float)
+        return features, np.concatenate([s.types for s in snapshots]), np.concatenate([standardise(s, targets, statistics) for s in snapshots])
+
+    decoder = Ridge()
+    decoder.fit(table(parts["train"]), table(parts["validation"]))
+    scored = []
+    for snapshot in parts["test"]:
+        outputs = decoder.outputs(network.invariants(snapshot).astype(float), snapshot.types)
+        measured = propensity(snapshot, targets, np.array(statistics.times))
+        scored.append(Scored(snapshot.name, snapshot.types, restore(snapshot, outputs, statistics), measured, selected_halves(snapshot, targets)))
+    return scored
+
+
+def draw(content: dict) -> Figure:
+    """Draw correlation against time for each way to predict the second temperature."""
+    found = content["found"]
+    figure = Figure(figsize=(6 * len(found), 4.4), layout="constrained")
+    for axes, (name, one) in zip(figure.subplots(1, len(found), squeeze=False)[0], found.items(), strict=True):
+        panel(axes, one["times"], one["scores"], one["ceiling"])
+        axes.set_title(name)
+    return figure
+
+
+STUDY = Study("transfer", "Can layers trained at one temperature be reused at another with a new linear decoder?", run, draw, points=2)
+
+if __name__ == "__main__":
+    main(STUDY)
