@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from equijax.inputs import InputConfig, TargetConfig
 from experiments.lab import Lab, StatePoint, by_seed, paired
-from experiments.study import Study, main, panel, published
+from experiments.study import Study, legend_below, main, panel, published
 
 PAPER = {
     "thermal": InputConfig("thermal", energy=False),
@@ -62,7 +62,7 @@ def draw(content: dict) -> Figure:
         if known:
             axes.plot(known["times"], known["pooled"]["SE3"], color="0.6", linestyle="--", label="paper: 400 configurations of 4096 (not comparable)")
             axes.set_xlim(0.5 * min(one["times"]), 2 * max(one["times"]))
-            axes.legend(fontsize=7)
+            legend_below(axes)
         axes.set_title(f"{label}: multi-variate (circles), uni-variate (crosses)", fontsize=9)
     return figure
 

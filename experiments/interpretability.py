@@ -12,7 +12,8 @@ from equijax.snapshot import TYPE_NAMES, Snapshot
 from experiments.lab import Lab
 from experiments.study import Study, main
 
-DISTANCES = np.linspace(0.02, 2.0, 100)
+DISTANCES = np.linspace(0.75, 2.0, 101)
+"""Where there are neighbours (sigma_AA)."""
 
 
 def run(lab: Lab) -> dict:
@@ -24,7 +25,8 @@ def run(lab: Lab) -> dict:
     ]
     snapshot = point.part("test")[0]
     pairs = NeighborSearch(snapshot.box, 2.0).pairs(graph_positions(snapshot, lab.scale.network.inputs.sets[0]))
-    edges = np.linspace(0, 2, 101)
+    width = DISTANCES[1] - DISTANCES[0]
+    edges = np.append(DISTANCES - width / 2, DISTANCES[-1] + width / 2)
     density = {}
     for kind in np.unique(snapshot.types):
         chosen = (snapshot.types[pairs.senders] == kind) & (snapshot.types[pairs.receivers] == 0)

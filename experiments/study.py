@@ -120,7 +120,12 @@ def panel(axes: Axes, times: list[float], series: dict[str, dict], ceiling: list
         axes.set_xscale("log")
     axes.set(xlabel="time (Lennard-Jones units)", ylabel=f"Pearson correlation, A, {what.replace('_', ' ')}")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=7)
+    legend_below(axes)
+
+
+def legend_below(axes: Axes) -> None:
+    """Put the legend where it hides nothing."""
+    axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncol=2)
 
 
 def published() -> dict:

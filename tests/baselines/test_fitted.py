@@ -73,7 +73,7 @@ def test_shuffled_targets_teach_nothing(name, snapshots):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_run_folder_gives_the_same_predictions(name, store, tmp_path):
     quick = dataclasses.replace(
-        CONFIGS[name], data=(str(store),), validation=2, test=1, graph_network=dataclasses.replace(CONFIGS["graph_network"].graph_network, epochs=2)
+        CONFIGS[name], data=(str(store),), validation=2.0, test=1.0, graph_network=dataclasses.replace(CONFIGS["graph_network"].graph_network, epochs=2)
     )
     value = train_baseline(quick, tmp_path / "run", Cache(None), quiet=True)
     assert value is not None
@@ -94,13 +94,13 @@ def test_the_mean_of_several_runs(store, tmp_path):
     folders = []
     for name, chosen in {"near": PLAIN, "far": dataclasses.replace(PLAIN, generations=0)}.items():
         folders.append(tmp_path / name)
-        train_baseline(BaselineConfig("ridge", (str(store),), 2, 1, descriptors=chosen), folders[-1], Cache(None), quiet=True)
+        train_baseline(BaselineConfig("ridge", (str(store),), 2.0, 1.0, descriptors=chosen), folders[-1], Cache(None), quiet=True)
     together = evaluate(folders, Cache(None))
     single = [evaluate(folder, Cache(None)) for folder in folders]
     mean = np.mean([one.scored[0].predicted for one in single], axis=0)
     assert np.abs(together.scored[0].predicted - mean).max() < 1e-12
     assert together.run["together_with"] == [str(folders[1])]
-    train_baseline(BaselineConfig("ridge", (str(store),), 2, 1, descriptors=PLAIN, split_seed=3), tmp_path / "other", Cache(None), quiet=True)
+    train_baseline(BaselineConfig("ridge", (str(store),), 2.0, 1.0, descriptors=PLAIN, split_seed=3), tmp_path / "other", Cache(None), quiet=True)
     with pytest.raises(ConfigError, match="were used to train"):
         evaluate([folders[0], tmp_path / "other"], Cache(None))
 
@@ -119,7 +119,7 @@ def test_single_times_are_those_of_all_times(snapshots):
 
 
 def test_other_times_are_compared_in_order_only_when_asked(snapshots, store, tmp_path):
-    train_baseline(BaselineConfig("ridge", (str(store),), 2, 1, descriptors=PLAIN), tmp_path / "run", Cache(None), quiet=True)
+    train_baseline(BaselineConfig("ridge", (str(store),), 2.0, 1.0, descriptors=PLAIN), tmp_path / "run", Cache(None), quiet=True)
     write_snapshots(tmp_path / "cold.h5", [labelled(20).replace(times=[10.0, 20.0], name="cold/0")])
     with pytest.raises(ConfigError, match=r"measured at \[10.0, 20.0\]"):
         evaluate(tmp_path / "run", Cache(None), [str(tmp_path / "cold.h5")])

@@ -1,0 +1,104 @@
+"""Every study runs at toy size from data to figure, and its figure comes from its JSON alone."""
+
+import importlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import experiments
+from equijax.data.embedded import embedded_path
+from equijax.errors import ConfigError
+from equijax.simulate.config import Mixture, SimulateConfig
+from equijax.simulate.pipeline import simulate
+from experiments.lab import bars
+from experiments.study import Study, perform, published, redraw
+
+FOLDER = Path(experiments.__file__).parent
+STUDIES = sorted(path.stem for path in FOLDER.glob("*.py") if "STUDY = " in path.read_text())
+
+
+def study(name) -> Study:
+    return importlib.import_module(f"experiments.{name}").STUDY
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("EQUIJAX_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="module")
+def two_temperatures(tmp_path_factory):
+    """Small and hot liquids, which are soon in equilibrium."""
+    config = SimulateConfig((1.5, 1.0), Mixture(216), configurations=6, trajectories=4, times=(0.1, 1.0), replicas=6, bonds=False)
+    return tuple(one.store for one in simulate(config, tmp_path_factory.mktemp("liquids") / "data"))
+
+
+def test_every_study_has_a_row_in_the_table():
+    readme = (FOLDER / "README.md").read_text()
+    for name in STUDIES:
+        assert study(name).name == name
+        assert f"experiments.{name}" in readme
+    assert len(STUDIES) == 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in STUDIES if study(name).points == 1])
+def test_a_study_of_one_temperature_runs(name, tmp_path, runs):
+    _runs(study(name), (embedded_path(),), tmp_path, runs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in STUDIES if study(name).points == 2])
+def test_a_study_of_several_temperatures_runs(name, two_temperatures, tmp_path, runs):
+    _runs(study(name), two_temperatures, tmp_path, runs)
+
+
+def _runs(one, data, folder, runs):
+    path = perform(one, "toy", data, folder, runs)
+    content = json.loads(path.read_text())
+    assert content["versions"]["jax"]
+    assert content["settings"]["seeds"] == [0, 1]
+    for split in content["splits"].values():
+        names = [*split["train"], *split["validation"], *split["test"]]
+        assert len(names) == len(set(names))
+    figure = path.with_suffix(".png")
+    first = figure.read_bytes()
+    assert first.startswith(b"\x89PNG")
+    figure.unlink()
+    redraw(one, path)
+    assert figure.read_bytes() == first
+
+
+def test_committed_figures_and_numbers_belong_together():
+    """Every result has its figure, says with what it was made, and can be drawn again."""
+    for path in sorted((FOLDER / "results").glob("*.json")):
+        content = json.loads(path.read_text())
+        assert {"study", "scale", "settings", "data", "splits", "found", "versions", "machine"} <= content.keys()
+        assert path.with_suffix(".png").exists()
+        study(content["study"]).draw(content)
+
+
+def test_shuffled_targets_taught_nothing():
+    """In the committed comparison: a correlation of independent numbers has a standard deviation of 1/sqrt(particles), about 0.02."""
+    path = FOLDER / "results" / "comparison-small.json"
+    for one in json.loads(path.read_text())["found"].values():
+        mean, _ = bars(one["network trained on shuffled targets"])
+        assert np.abs(mean).max() < 0.08
+
+
+def test_several_temperatures_are_asked_for(tmp_path):
+    with pytest.raises(ConfigError, match="compares 2 temperatures or more, and got 1 data set; make some with"):
+        perform(study("temperatures"), "toy", (embedded_path(),), tmp_path, tmp_path)
+
+
+def test_published_numbers_are_whole():
+    for one in published()["temperatures"].values():
+        for series in one["pooled"].values():
+            assert len(series) == len(one["times"])
