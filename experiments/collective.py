@@ -15,7 +15,7 @@ def run(lab: Lab) -> dict:
     out = {}
     for point in lab.points:
         networks = lab.networks(lab.scale.network, point, point.label)
-        scored = lab.scored([*networks, lab.fit(BASELINES["ridge"], point, 0)], point)
+        scored = lab.scored([*networks, lab.fit(lab.scale.baseline(BASELINES["ridge"]), point, 0)], point)
         times = point.part("test")[0].times
         assert times is not None
         fields = {"measured": [_measures(point, [s.measured for s in scored[0]], scored[0])]}

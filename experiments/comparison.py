@@ -8,10 +8,9 @@ from matplotlib.figure import Figure
 from equijax.baselines.config import BASELINES
 from equijax.data.convert import write_snapshots
 from equijax.evaluation import score
-from equijax.inputs import InputConfig, TargetConfig
+from equijax.inputs import TargetConfig
 from equijax.metrics import Scored
 from equijax.model import Ensemble
-from equijax.train.config import TrainConfig
 from experiments.lab import Lab, StatePoint, by_seed, paired
 from experiments.study import Study, main, panel
 
@@ -26,10 +25,10 @@ def run(lab: Lab) -> dict:
         networks = lab.networks(lab.scale.network, point, point.label)
         scores = {"network": by_seed(lab.scored(networks, point))}
         scores["mean of the networks"] = by_seed(lab.scored([Ensemble(networks)], point))
-        ridge = lab.fit(BASELINES["ridge"], point, 0)
+        ridge = lab.fit(lab.scale.baseline(BASELINES["ridge"]), point, 0)
         scores["mean of networks and ridge"] = by_seed(lab.scored([Ensemble([Ensemble(networks), ridge])], point))
         for name in DETERMINISTIC:
-            scores[name] = by_seed(lab.scored([lab.fit(BASELINES[name], point, 0)], point))
+            scores[name] = by_seed(lab.scored([lab.fit(lab.scale.baseline(BASELINES[name]), point, 0)], point))
         for name in SEEDED:
             models = [lab.fit(lab.scale.baseline(BASELINES[name]), point, seed) for seed in lab.scale.seeds]
             scores[name] = by_seed(lab.scored(models, point))
@@ -45,21 +44,18 @@ def run(lab: Lab) -> dict:
 
 
 def _control(lab: Lab, point: StatePoint) -> list[Scored]:
-    """Train on propensities that were exchanged among the particles of each type and configuration: what remains must be zero."""
+    """Train on propensities that were exchanged among all particles of a type, of all configurations: what is left must be zero."""
     rng = np.random.default_rng(0)
     path = lab.folder / f"shuffled-{point.label.replace(' ', '')}.h5"
-    shuffled = []
-    for i in range(len(point.snapshots)):
-        snapshot = point.snapshots[i]
-        assert snapshot.propensity is not None
-        order = np.arange(len(snapshot))
-        for kind in np.unique(snapshot.types):
-            own = np.flatnonzero(snapshot.types == kind)
-            order[own] = rng.permutation(own)
-        shuffled.append(snapshot.replace(propensity=snapshot.propensity[order], propensity_halves=None, bond_breaking=None))
-    write_snapshots(path, shuffled)
-    # Positions and energies alone: the displacement would be the same, but one input fewer leaves less to explain.
-    config: TrainConfig = dataclasses.replace(lab.scale.network, inputs=InputConfig("thermal", energy=True))
+    snapshots = [point.snapshots[i] for i in range(len(point.snapshots))]
+    types = np.concatenate([snapshot.types for snapshot in snapshots])
+    values = np.concatenate([snapshot.propensity for snapshot in snapshots if snapshot.propensity is not None])
+    for kind in np.unique(types):
+        own = np.flatnonzero(types == kind)
+        values[own] = values[rng.permutation(own)]
+    parts = np.split(values, np.cumsum([len(snapshot) for snapshot in snapshots])[:-1])
+    write_snapshots(path, (s.replace(propensity=part, propensity_halves=None, bond_breaking=None) for s, part in zip(snapshots, parts, strict=True)))
+    config = dataclasses.replace(lab.scale.network, targets=TargetConfig())
     network = lab.train(config, dataclasses.replace(point, paths=(str(path),)), 0)
     return score(network, point.part("test"), TargetConfig())
 

@@ -23,7 +23,7 @@ def run(lab: Lab) -> dict:
         split = Split(point.split.train[:size], point.split.validation, point.split.test)
         networks = lab.networks(lab.scale.network, point, f"{size} configurations", split)
         scores["network"][str(size)] = by_seed(lab.scored(networks, point))
-        scores["ridge"][str(size)] = by_seed(lab.scored([lab.fit(BASELINES["ridge"], point, 0, split)], point))
+        scores["ridge"][str(size)] = by_seed(lab.scored([lab.fit(lab.scale.baseline(BASELINES["ridge"]), point, 0, split)], point))
     out = {"point": point.label, "times": test.times.tolist(), "trajectories": test.trajectories, "sizes": sizes, "scores": scores}
     if test.propensity_halves is not None:
         half = _halved(lab, point)

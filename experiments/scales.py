@@ -3,7 +3,7 @@
 import dataclasses
 
 from equijax.baselines.config import BaselineConfig, GraphNetworkConfig, PerceptronConfig
-from equijax.inputs import InputConfig
+from equijax.inputs import InputConfig, TargetConfig
 from equijax.network import NetworkConfig
 from equijax.train.config import OptimizerConfig, TrainConfig
 
@@ -35,8 +35,9 @@ class Scale:
     graph_network: GraphNetworkConfig = GraphNetworkConfig()
 
     def baseline(self, config: BaselineConfig) -> BaselineConfig:
-        """Return a baseline at this scale."""
-        return dataclasses.replace(config, perceptron=self.perceptron, graph_network=self.graph_network)
+        """Return a baseline at this scale; where it knows inherent structures, it learns the same targets as the network."""
+        targets = self.network.targets if config.needs_quench else TargetConfig()
+        return dataclasses.replace(config, perceptron=self.perceptron, graph_network=self.graph_network, targets=targets)
 
 
 _SMALL = NetworkConfig(layers=3, l_max=2, activation="gate", envelope_power=20, batch_norm=False, inputs_everywhere=True, readout="all", decoder_hidden=(32,))
@@ -58,7 +59,15 @@ SCALES: dict[str, Scale] = {
     ),
     # 13 training configurations of 1000 particles: half a minute for one network.
     "small": Scale(
-        TrainConfig(network=_SMALL, inputs=_THERMAL, optimizer=OptimizerConfig(learning_rate=5e-3, ema=0.98), epochs=40, patience=40, mirror=True),
+        TrainConfig(
+            network=_SMALL,
+            inputs=_THERMAL,
+            targets=TargetConfig(centre="configuration"),
+            optimizer=OptimizerConfig(learning_rate=5e-3, ema=0.98),
+            epochs=40,
+            patience=40,
+            mirror=True,
+        ),
         seeds=(0, 1, 2),
         validation=3,
         test=4,

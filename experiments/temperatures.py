@@ -13,7 +13,7 @@ def run(lab: Lab) -> dict:
     scores: dict = {"network": {}, "ridge": {}}
     for trained in lab.points:
         networks = lab.networks(lab.scale.network, trained, f"trained at {trained.label}")
-        ridge = [lab.fit(BASELINES["ridge"], trained, 0)]
+        ridge = [lab.fit(lab.scale.baseline(BASELINES["ridge"]), trained, 0)]
         for kind, models in (("network", networks), ("ridge", ridge)):
             scores[kind][trained.label] = {tested.label: by_seed(lab.scored(models, tested, align="order")) for tested in lab.points}
     first = lab.points[0].part("test")[0].times

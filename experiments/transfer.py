@@ -30,7 +30,7 @@ def run(lab: Lab) -> dict:
             for count in (few, len(target.split.train)):
                 split = Split(target.split.train[:count], target.split.validation, target.split.test)
                 part = dataclasses.replace(target, split=split)
-                rows[f"frozen layers, linear decoder of {count}"] = by_seed([_refitted(network, part) for network in networks])
+                rows[f"frozen layers, linear decoder of {count}"] = by_seed([_refitted(network, part, lab.scale.network.targets) for network in networks])
                 scratch = lab.networks(lab.scale.network, part, f"{target.label}, {count} from scratch")
                 rows[f"from scratch, {count}"] = by_seed(lab.scored(scratch, part))
             tests = {str(n): paired(rows[f"frozen layers, linear decoder of {n}"], rows[f"from scratch, {n}"]) for n in (few, len(target.split.train))}
@@ -39,10 +39,9 @@ def run(lab: Lab) -> dict:
     return out
 
 
-def _refitted(network: Predictor, target: StatePoint) -> list[Scored]:
+def _refitted(network: Predictor, target: StatePoint, targets: TargetConfig) -> list[Scored]:
     """Score a linear decoder on the network's frozen invariants, its penalty chosen on validation."""
     parts = {name: target.part(name) for name in ("train", "validation", "test")}
-    targets = TargetConfig()
     statistics = measure(parts["train"], network.inputs, targets)
 
     def table(snapshots: list[Snapshot]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,5 +1,7 @@
 """Named configs: `equijax train NAME` takes them as they are."""
 
+import dataclasses
+
 from equijax.errors import ConfigError
 from equijax.inputs import InputConfig, TargetConfig
 from equijax.network import NetworkConfig
@@ -20,10 +22,12 @@ PRESETS: dict[str, TrainConfig] = {
         patience=160,
         mirror=True,
     ),
-    # All times from shortest to relaxation: both positions, the inherent ones as a vector on each particle.
+    # All times from shortest to relaxation: both positions, the inherent ones as a vector on each particle, and a decoder that reads every layer:
+    # what decides the shortest times is in the first.
     "quickstart": TrainConfig(
-        network=_SMALL,
+        network=dataclasses.replace(_SMALL, readout="all"),
         inputs=InputConfig("thermal", energy=True, displacement=True),
+        targets=TargetConfig(centre="configuration"),
         optimizer=OptimizerConfig(learning_rate=5e-3, ema=0.98),
         validation=3,
         test=4,

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 
+import ase.io
 import numpy as np
 import pytest
 
@@ -79,6 +80,37 @@ def test_train_evaluate_predict(run, data, tmp_path, capsys):
     assert "predicted_propensity_t4:R:1" in header
     assert "predicted_propensity_t4120:R:1" in header
     assert len(read_snapshot(out)) == 64
+
+
+def test_baselines_are_trained_tested_and_used_by_the_same_commands(run, tmp_path, capsys):
+    """On particles enough for descriptors that reach 2.5 far."""
+    snapshots = []
+    for seed in range(6):
+        snapshot = toy_snapshot(6, seed=seed)
+        moved = np.linalg.norm(snapshot.positions - toy_snapshot(6, seed=seed, jitter=0.0).positions, axis=1)
+        snapshots.append(snapshot.replace(times=np.array([4.0, 4120.0]), propensity=np.stack([moved, 3 * moved], 1)))
+    write_snapshots(tmp_path / "wide.h5", snapshots)
+    write_snapshots(tmp_path / "frame.extxyz", [toy_snapshot(6, seed=77)])
+    main(["train", "ridge-thermal", "--data", str(tmp_path / "wide.h5"), "--out", str(tmp_path / "ridge"), "--validation", "2", "--test", "1"])
+    assert "Validation r = " in capsys.readouterr().out
+    main(["evaluate", str(tmp_path / "ridge")])
+    assert "1 configurations of test" in capsys.readouterr().out
+    frame = str(tmp_path / "frame.extxyz")
+    for name, models in {"one": [tmp_path / "ridge"], "net": [run], "both": [tmp_path / "ridge", run]}.items():
+        main(["predict", frame, "--model", *map(str, models), "--out", str(tmp_path / f"{name}.extxyz")])
+    columns = {name: ase.io.read(tmp_path / f"{name}.extxyz").arrays["predicted_propensity_t4120"] for name in ("one", "net", "both")}
+    assert np.abs(columns["both"] - (columns["one"] + columns["net"]) / 2).max() < 1e-7
+    (tmp_path / "mine.yaml").write_text("model: ridge\nvalidation: 2\ndescriptors: {positions: [thermal], energy: false, generations: 0}\n")
+    main(["train", str(tmp_path / "mine.yaml"), "--data", str(tmp_path / "wide.h5"), "--out", str(tmp_path / "mine"), "--set", "descriptors.generations=1"])
+    assert json.loads((tmp_path / "mine" / "config.json").read_text())["descriptors"]["generations"] == 1
+    for arguments, message in {
+        ("--resume",): "a baseline is fitted in one go",
+        ("--epochs", "3"): "there is no setting epochs",
+        ("--set", "descriptors.reach=3"): "there is no setting descriptors.reach",
+    }.items():
+        with pytest.raises(SystemExit):
+            main(["train", "ridge-thermal", "--data", str(tmp_path / "wide.h5"), "--out", str(tmp_path / "no"), *arguments])
+        assert message in capsys.readouterr().err
 
 
 def test_set_changes_any_setting(data, tmp_path, capsys):

@@ -11,10 +11,12 @@ from equijax.data.pipeline import Batches, stack
 from equijax.data.store import Store
 from equijax.errors import CheckpointError, ConfigError, TrainingError
 from equijax.evaluation import evaluate
+from equijax.inputs import InputConfig
 from equijax.metrics import pearson
 from equijax.network import Network
 from equijax.predictor import Predictor
 from equijax.train.checkpoint import Checkpoints
+from equijax.train.config import OptimizerConfig
 from equijax.train.log import read_log
 from equijax.train.loop import train
 from equijax.train.mesh import make_mesh, replicated, spread
@@ -249,3 +251,39 @@ def test_quenched_inputs_come_from_the_snapshot_set(tmp_path, cache, liquid):
     evaluation = evaluate(tmp_path / "run", cache, part="validation")
     assert [row.time for row in evaluation.rows] == pytest.approx([25.825, 25.825])
     assert evaluation.rows[0].ceiling == pytest.approx(0.83, abs=0.06)  # of two configurations; 0.83 of all
+
+
+def test_a_run_can_start_from_another(tmp_path, whole, cache):
+    """With a vanishing learning rate it keeps the weights it was given, and predicts what they predict."""
+    config, folder = whole
+    still = dataclasses.replace(config, start_from=str(folder), epochs=1, optimizer=OptimizerConfig(learning_rate=1e-12, warmup_steps=0))
+    train(still, tmp_path / "run", cache, quiet=True)
+    with Store(config.data[0]) as store:
+        snapshot = store[0]
+    given, kept = (Predictor.load(run).predict(snapshot).propensity for run in (folder, tmp_path / "run"))
+    assert np.abs(kept - given).max() < 0.1 * given.std()  # batch norm goes on averaging over the batches it sees
+    wider = dataclasses.replace(config, start_from=str(folder), network=dataclasses.replace(config.network, channels=5))
+    with pytest.raises(CheckpointError, match="cannot be started from"):
+        train(wider, tmp_path / "wider", cache, quiet=True)
+
+
+def test_two_graphs_and_cages_train_and_come_back(tmp_path, toy_set, cache, config):
+    """A propensity that is the distance from thermal to inherent position, seen through two graphs and as a vector."""
+    rng = np.random.default_rng(0)
+    snapshots = []
+    with Store(toy_set) as store:
+        for snapshot in (store[i] for i in range(len(store))):
+            moved = 0.05 * rng.standard_normal(snapshot.positions.shape)
+            length = np.linalg.norm(moved, axis=1)
+            snapshots.append(
+                snapshot.replace(
+                    inherent_positions=snapshot.positions + moved, inherent_energy=np.zeros(len(snapshot)), cage_positions=snapshot.positions + 0.5 * moved,
+                    propensity=np.stack([length, 2 * length], 1),
+                )
+            )  # fmt: skip
+    write_snapshots(tmp_path / "data.h5", snapshots)
+    inputs = InputConfig("both", energy=False, displacement=True, cage_displacement=True)
+    both = changed(config, data=(str(tmp_path / "data.h5"),), inputs=inputs, epochs=12, mirror=True, network=dataclasses.replace(config.network, readout="all"))
+    train(both, tmp_path / "run", cache, quiet=True)
+    evaluation = evaluate(tmp_path / "run", cache)
+    assert all(row.pooled > 0.8 for row in evaluation.rows)
