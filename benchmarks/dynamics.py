@@ -23,7 +23,8 @@ import tyro
 from common import finish
 from jax_md import partition, simulate, smap, space
 
-from equijax.md.dynamics import Dynamics, Ensemble, maxwell
+from equijax.md.dynamics import Dynamics
+from equijax.md.integrators import Ensemble, maxwell
 from equijax.md.system import System
 from equijax.simulate.config import Mixture
 from equijax.simulate.lammps import Lammps

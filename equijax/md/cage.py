@@ -7,7 +7,8 @@ average its position over that restricted dynamics (Monte Carlo there, Langevin 
 import numpy as np
 from jaxtyping import Float
 
-from equijax.md.dynamics import Dynamics, Ensemble, maxwell
+from equijax.md.dynamics import Dynamics
+from equijax.md.integrators import Ensemble, maxwell
 from equijax.md.system import System
 
 RADIUS = 0.3

@@ -5,21 +5,20 @@ segment whose tables lacked room, or in which a particle went further than the s
 Speeds on a CPU are measured by `benchmarks/dynamics.py`; on a GPU or TPU, where jax-md makes the tables, none has been measured yet.
 """
 
-import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jax_md import simulate, space
 from jaxtyping import Float
 
 from equijax.errors import ConfigError, ConvergenceError
 from equijax.graph.tables import Tables, fixed_point
 from equijax.md.forces import PairForces
+from equijax.md.integrators import Ensemble, integrator
 from equijax.md.system import System
 
 SKIN = 0.3
@@ -34,34 +33,7 @@ FASTEST = 6.0
 MOST_ROOM = 1000
 """Neighbours of a particle that no liquid has."""
 
-WALL = 200.0
-"""Stiffness of the wall of a cage (epsilon_AA / sigma_AA^2): a thermal particle goes some hundredths of sigma_AA into it."""
-
 AXIS = "replicas"
-
-
-@dataclasses.dataclass(frozen=True)
-class Ensemble:
-    """How heat is exchanged, and the time step.
-
-    Attributes:
-        kind: "nve" (velocity Verlet), "nose-hoover" (a chain of three thermostats) or "langevin" (BAOAB).
-        temperature: of the bath, and of the velocities that are drawn.
-        time_step: in Lennard-Jones time units.
-        relaxation: of the Nose-Hoover chain, in time units; the inverse friction of Langevin dynamics.
-    """
-
-    kind: str = "nve"
-    temperature: float = 1.0
-    time_step: float = 0.005
-    relaxation: float = 0.5
-
-    def __post_init__(self) -> None:
-        if self.kind not in ("nve", "nose-hoover", "langevin"):
-            raise ConfigError(f"ensemble {self.kind!r}; expected nve, nose-hoover or langevin.")
-        for name in ("temperature", "time_step", "relaxation"):
-            if not 0 < getattr(self, name) < np.inf:
-                raise ConfigError(f"{name} is {getattr(self, name)}; expected a positive number.")
 
 
 class Moving(NamedTuple):
@@ -122,7 +94,7 @@ class Dynamics:
                 f"and the skin of the neighbour tables allows {self.skin / 2:.2g}; use a smaller time step or a larger box."
             )
         with jax.enable_x64(True):
-            self._initialise, self._step = self._integrator()
+            self._initialise, self._step = integrator(ensemble, system, self.pairs, cage)
         self._segments: dict[tuple, Callable] = {}
 
     def start(self, positions: Float[np.ndarray, "r n d"], momenta: Float[np.ndarray, "r n d"], seed: int = 0) -> Moving:
@@ -197,43 +169,6 @@ class Dynamics:
 
         return jax.jit(energies)
 
-    def _integrator(self) -> tuple[Callable, Callable]:
-        # Positions stay in whichever image they reach: displacements are measured on them.
-        shift = cast(Any, space.free()[1])
-        dt, kT, tau = self.ensemble.time_step, self.ensemble.temperature, self.ensemble.relaxation
-
-        @jax.custom_batching.custom_vmap
-        def of_replica(positions: jax.Array, table: jax.Array) -> jax.Array:
-            # jax-md asks for the shape of this; the forces are those of all replicas, below.
-            return jnp.full_like(positions, jnp.nan)
-
-        @of_replica.def_vmap
-        def _(count: int, batched: list, positions: jax.Array, table: jax.Array) -> tuple[jax.Array, bool]:
-            """Take the forces of all replicas in one go: their table is one, and the vectors longer."""
-            return self.pairs.forces(positions.reshape(-1, positions.shape[-1]), table).reshape(positions.shape), True
-
-        def force(positions: jax.Array, table: jax.Array, anchors: jax.Array | None = None, **_: Any) -> jax.Array:
-            pairs = of_replica(positions, table)
-            return pairs if anchors is None or self.cage is None else pairs + _wall(positions - anchors, self.cage)
-
-        if self.ensemble.kind == "nve":
-            initialise, step = cast(Any, simulate.nve(force, shift, dt))
-            return functools.partial(_with_temperature, initialise, kT), step
-        if self.ensemble.kind == "nose-hoover":
-            # jax-md counts the momentum of the whole as free, which it is not: the bath is that much colder. The chain does the least that it can: by
-            # default it would take twelve substeps a step, and longer than the forces.
-            kT *= self.system.degrees_of_freedom / (self.system.dimensions * len(self.system))
-            return cast(tuple[Any, Any], simulate.nvt_nose_hoover(force, shift, dt, kT, chain_length=3, chain_steps=1, sy_steps=1, tau=tau))
-        initialise, kicked = cast(Any, simulate.nvt_langevin(force, shift, dt, kT, gamma=1 / tau))
-
-        def step(state: Any, **more: Any) -> Any:
-            """Take the motion of the whole out of the noise: it would carry all particles away together, and count as displacement."""
-            new = kicked(state, **more)
-            drift = (new.position - state.position).mean(0)
-            return new.set(position=new.position - drift, momentum=new.momentum - new.momentum.mean(0))
-
-        return initialise, step
-
     def _make_room(self, coordinates: jax.Array, more: bool = False) -> None:
         before = self.tables.slots
         (self.tables.make_more_room if more else self.tables.make_room)(np.asarray(coordinates))
@@ -287,21 +222,3 @@ class Dynamics:
         first = (moving.state, left[0], jnp.zeros((), bool), jnp.zeros(()))
         (state, rest, missing, furthest), _ = jax.lax.scan(rebuild, first, None, length=REBUILDS)
         return Moving(state, moving.anchors), rest[None], missing[None], furthest[None]
-
-
-def _wall(displacement: jax.Array, radius: float) -> jax.Array:
-    squared = (displacement**2).sum(-1, keepdims=True)
-    outside = squared > radius**2
-    length = jnp.sqrt(jnp.where(outside, squared, 1.0))
-    return jnp.where(outside, -WALL * (1 - radius / length) * displacement, 0.0)
-
-
-def _with_temperature(initialise: Callable, temperature: float, key: jax.Array, positions: jax.Array, **more: Any) -> Any:
-    """jax-md's NVE asks for a temperature even where momenta are given."""
-    return initialise(key, positions, temperature, **more)
-
-
-def maxwell(seed: int | np.random.SeedSequence, shape: tuple[int, ...], temperature: float) -> Float[np.ndarray, "r n d"]:
-    """Return momenta (r, n, d) of unit masses at a temperature, with no total momentum."""
-    momenta = np.random.default_rng(seed).normal(scale=temperature**0.5, size=shape)
-    return momenta - momenta.mean(1, keepdims=True)

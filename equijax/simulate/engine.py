@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from equijax.md.dynamics import Dynamics, Ensemble
+from equijax.md.dynamics import Dynamics
+from equijax.md.integrators import Ensemble
 from equijax.md.system import System
 
 Progress = Callable[[int], None]

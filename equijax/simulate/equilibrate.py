@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from equijax.errors import ConvergenceError
-from equijax.md.dynamics import Ensemble, maxwell
+from equijax.md.integrators import Ensemble, maxwell
 from equijax.md.observables import relaxation_time, self_intermediate
 from equijax.simulate import pieces
 from equijax.simulate.config import SimulateConfig

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from equijax.md.bonds import Bonds
-from equijax.md.dynamics import Ensemble, maxwell
+from equijax.md.integrators import Ensemble, maxwell
 from equijax.md.observables import mean_squared_displacement, overlap, self_intermediate
 from equijax.md.system import System
 from equijax.simulate.engine import Engine

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 from equijax.errors import ConfigError, ConvergenceError
-from equijax.md.dynamics import Ensemble
+from equijax.md.integrators import Ensemble
 from equijax.md.system import System
 from equijax.periodic import wrap
 from equijax.simulate.engine import Progress

@@ -13,7 +13,7 @@ from equijax.data.files import write_json
 from equijax.data.store import Store, StoreWriter
 from equijax.errors import CheckpointError, ConfigError
 from equijax.md.cage import CageFinder
-from equijax.md.dynamics import Ensemble
+from equijax.md.integrators import Ensemble
 from equijax.md.quench import Quencher
 from equijax.md.system import System
 from equijax.simulate import pieces

@@ -58,7 +58,8 @@ for devices in (4, 8):
 
 DYNAMICS = """
 import jax, numpy as np
-from equijax.md.dynamics import Dynamics, Ensemble, maxwell
+from equijax.md.dynamics import Dynamics
+from equijax.md.integrators import Ensemble, maxwell
 from equijax.simulate.config import Mixture
 from equijax.simulate.engine import JaxMd
 from equijax.simulate.liquid import lattice, make_system

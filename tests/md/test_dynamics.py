@@ -9,8 +9,9 @@ import pytest
 from equijax.errors import ConfigError, ConvergenceError, SnapshotError
 from equijax.graph.tables import Tables, fixed_point
 from equijax.md.cage import CageFinder
-from equijax.md.dynamics import Dynamics, Ensemble, maxwell
+from equijax.md.dynamics import Dynamics
 from equijax.md.forces import PairForces
+from equijax.md.integrators import Ensemble, maxwell
 from equijax.md.system import System
 from equijax.simulate.config import Mixture
 from equijax.simulate.liquid import lattice, make_system

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from equijax.data.formats import read_snapshots
-from equijax.md.dynamics import Ensemble
+from equijax.md.integrators import Ensemble
 from equijax.md.kob_andersen import KOB_ANDERSEN
 from equijax.md.system import System
 from equijax.metrics import pearson

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from equijax.errors import ConfigError, ConvergenceError
-from equijax.md.dynamics import Ensemble, maxwell
+from equijax.md.integrators import Ensemble, maxwell
 from equijax.simulate.config import Mixture, SimulateConfig
 from equijax.simulate.engine import JaxMd
 from equijax.simulate.lammps import Lammps
