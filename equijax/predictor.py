@@ -42,6 +42,7 @@ class Predictor:
         self._module = Network(network)
         self._searches = Searches(network.cutoff)
         self._apply = jax.jit(self._outputs)
+        self._watched = jax.jit(lambda variables, graph: self._module.apply(variables, graph, mutable=["intermediates"]))
         self._backward = jax.jit(jax.grad(self._weighted, argnums=2))
 
     @classmethod
@@ -122,7 +123,7 @@ class Predictor:
 
     def invariants(self, snapshot: Snapshot) -> Float[np.ndarray, "n c"]:
         """Return the invariant features of the last layer: the learned description of each particle's surroundings."""
-        _, kept = self._module.apply(self.variables, self.graph(snapshot), mutable=["intermediates"])
+        _, kept = self._watched(self.variables, self.graph(snapshot))
         return np.concatenate([np.asarray(part) for part in kept["intermediates"]["invariants"]], -1)
 
     def _outputs(self, variables: Any, graph: Graph) -> jax.Array:

@@ -31,8 +31,8 @@ def _described(network: Predictor, source: StatePoint, point: StatePoint) -> dic
     tested = point.part("test")
     kinds = [s.types == 0 for s in tested]
     features = np.concatenate([network.invariants(s)[kind] for s, kind in zip(tested, kinds, strict=True)]).astype(float)
-    directions, shares = principal_components(_features(network, source.part("train")))
     reference = _features(network, source.part("train"))
+    directions, shares = principal_components(reference)
     mean, scale = reference.mean(0), np.where(reference.std(0) > 0, reference.std(0), 1.0)
     projected = (features - mean) / scale @ directions[:3].T
     order = _decoder_direction(network, source, features)

@@ -40,8 +40,8 @@ def spatial_correlation(
     return (0.5 * (edges[1:] + edges[:-1]))[filled], products[filled] / counts[filled] / variance
 
 
-def correlation_length(distances: Float[np.ndarray, "k"], correlation: Float[np.ndarray, "k"], beyond: float = 0.8) -> float:
-    """Return xi of the best fit of a exp(-r / xi) beyond the contact distance (sigma_AA); not a number where there is nothing to fit."""
+def correlation_length(distances: Float[np.ndarray, "k"], correlation: Float[np.ndarray, "k"], beyond: float = 1.0) -> float:
+    """Return xi of the best fit of a exp(-r / xi) beyond the first neighbours' distance (sigma_AA); not a number where there is nothing to fit."""
     chosen = distances > beyond
     if chosen.sum() < 3 or not (correlation[chosen] > 0).any():
         return float("nan")
