@@ -8,14 +8,13 @@ from matplotlib.figure import Figure
 from equijax.baselines.config import BASELINES, BaselineConfig
 from equijax.baselines.descriptors import DescriptorConfig
 from equijax.data.splits import Split
+from equijax.errors import ConfigError
 from equijax.inputs import TargetConfig
 from equijax.metrics import Scored
 from equijax.model import Ensemble
 from equijax.train.presets import PRESETS
 from experiments.lab import Lab, by_seed
 from experiments.study import Study, main
-
-FOLDS = 5
 
 RIDGE = dataclasses.replace(BASELINES["ridge-inherent"], targets=TargetConfig(centre="configuration"))
 """On what the network reads, with the configurations' means predicted apart like the network's."""
@@ -24,21 +23,22 @@ BOTH = BaselineConfig(descriptors=DescriptorConfig(("thermal", "inherent"), ener
 
 
 def run(lab: Lab) -> dict:
-    """Leave every fifth part of the configurations out in turn; nothing of what is left out chooses anything."""
+    """Leave every part of the configurations out in turn; nothing of what is left out chooses anything."""
     point = lab.points[0]
     names = [str(name) for name in np.random.default_rng(0).permutation(point.snapshots.names)]
-    if len(names) < FOLDS:
-        raise ValueError(f"{FOLDS} folds need as many configurations, there are {len(names)}")
+    folds = lab.scale.folds
+    if len(names) < folds:
+        raise ConfigError(f"{folds} folds need as many configurations, there are {len(names)}; give more.")
     base = dataclasses.replace(PRESETS["inherent"], validation=0)
     if lab.scale.network.epochs < 10:  # toy
         base = dataclasses.replace(base, epochs=2, network=lab.scale.network.network)
     seeds = lab.scale.seeds
     scored: dict[str, list[list[Scored]]] = {}
-    for fold in range(FOLDS):
-        test = tuple(names[fold::FOLDS])
+    for fold in range(folds):
+        test = tuple(names[fold::folds])
         train = tuple(name for name in names if name not in test)
         part = dataclasses.replace(point, split=Split(train, (), test))
-        networks = lab.networks(base, part, f"fold {fold + 1} of {FOLDS}")
+        networks = lab.networks(base, part, f"fold {fold + 1} of {folds}")
         # Penalties are chosen on two of the training configurations.
         chosen = dataclasses.replace(part, split=Split(train[2:], train[:2], test))
         ridges = [lab.fit(config, chosen, 0) for config in (RIDGE, BOTH)]
@@ -55,7 +55,7 @@ def run(lab: Lab) -> dict:
             for all_of_one, new in zip(collected, found, strict=True):
                 all_of_one += new
     scores = {name: by_seed(one) for name, one in scored.items()}
-    return {"point": point.label, "folds": FOLDS, "configurations": names, "scores": scores}
+    return {"point": point.label, "folds": folds, "configurations": names, "scores": scores}
 
 
 def draw(content: dict) -> Figure:

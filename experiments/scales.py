@@ -19,6 +19,7 @@ class Scale:
         single_times: times, by number, for which networks of one time are trained.
         layers, orders, channels: compared in the study of depth and width.
         training_sizes: numbers of training configurations in the study of data efficiency; larger ones than there are are left out.
+        folds: of the cross-validation.
         perceptron, graph_network: sizes of these baselines.
     """
 
@@ -31,6 +32,7 @@ class Scale:
     orders: tuple[int, ...]
     channels: tuple[int, ...]
     training_sizes: tuple[int, ...]
+    folds: int = 5
     perceptron: PerceptronConfig = PerceptronConfig()
     graph_network: GraphNetworkConfig = GraphNetworkConfig()
 
@@ -54,6 +56,7 @@ SCALES: dict[str, Scale] = {
         orders=(0,),
         channels=(4,),
         training_sizes=(1, 2),
+        folds=2,
         perceptron=PerceptronConfig(((4,),), (1e-3,), epochs=2),
         graph_network=GraphNetworkConfig(width=8, passes=1, learning_rates=(1e-3,), epochs=1),
     ),

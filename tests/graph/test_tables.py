@@ -1,6 +1,8 @@
 """Neighbour tables of molecular dynamics against brute force."""
 
 import shutil
+import subprocess
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -124,3 +126,13 @@ def test_bad_input():
     with pytest.raises(SnapshotError, match="make_room first"):
         made(jnp.zeros((1, 10, 3), jnp.int32))
     assert jax.default_backend() != "cpu" or made.method in ("native", "jax-md")
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
+def test_no_sanitizer_complains(tmp_path):
+    """Addresses and undefined behaviour, with brute force beside it, also where a table lacks room."""
+    source, driver = Path(tables.__file__).parent / "native", tmp_path / "driver"
+    flags = ["-std=c++17", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", f"-I{source}"]
+    subprocess.run(["g++", *flags, str(Path(__file__).with_name("tables_driver.cc")), "-o", str(driver)], check=True)
+    result = subprocess.run([driver], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr

@@ -1,0 +1,64 @@
+// Neighbour tables against brute force, under the sanitizers: two and three dimensions, small and large boxes, tables with and without room.
+#include <cmath>
+#include <cstdio>
+#include <random>
+#include <set>
+#include <vector>
+
+#include "cells.h"
+
+using namespace equijax;
+
+namespace {
+
+int check(int64_t n, int64_t dimensions, float side, int64_t slots, unsigned seed) {
+  std::mt19937 random(seed);
+  std::vector<int32_t> coordinates(n * dimensions), types(n);
+  for (auto& value : coordinates) value = static_cast<int32_t>(random());
+  for (auto& value : types) value = random() % 5 == 0;
+  // The edges of the range of fractions, where differences wrap.
+  coordinates[0] = INT32_MIN;
+  coordinates[1] = INT32_MAX;
+  const std::vector<float> box(dimensions, side), reach{2.8f, 2.3f, 2.3f, 2.5f};
+  std::vector<int32_t> entries(slots * n, -1);
+  CellList cells;
+  const Liquid liquid{n, dimensions, 2, coordinates.data(), types.data(), box.data(), reach.data()};
+  const int64_t largest = cells.fill(liquid, {entries.data(), slots, n, 0});
+  int64_t expected = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    std::set<int32_t> near, unsure, found;
+    for (int64_t j = 0; j < n; ++j) {
+      if (i == j) continue;
+      double squared = 0;
+      for (int64_t a = 0; a < dimensions; ++a) {
+        const auto difference = static_cast<int32_t>(static_cast<uint32_t>(coordinates[j * dimensions + a]) - static_cast<uint32_t>(coordinates[i * dimensions + a]));
+        squared += std::pow(difference * 0x1p-32 * side, 2);
+      }
+      const double distance = std::sqrt(squared), limit = reach[types[i] * 2 + types[j]];
+      // Single precision may decide either way within a millionth.
+      if (std::abs(distance - limit) < 1e-5) unsure.insert(j);
+      if (distance < limit) near.insert(j);
+    }
+    expected = std::max<int64_t>(expected, near.size());
+    for (int64_t k = 0; k < slots; ++k) {
+      const int32_t entry = entries[k * n + i], name = entry & ((1 << kTypeShift) - 1);
+      if (name < 0 || name >= n || (entry >> kTypeShift) != types[name]) return std::printf("entry %d of particle %ld is %d\n", int(k), long(i), entry), 1;
+      if (name != i && !found.insert(name).second) return std::printf("particle %ld has neighbour %d twice\n", long(i), name), 1;
+    }
+    for (const int32_t j : found)
+      if (!near.count(j) && !unsure.count(j)) return std::printf("%d is no neighbour of %ld\n", j, long(i)), 1;
+    if (static_cast<int64_t>(near.size()) <= slots)
+      for (const int32_t j : near)
+        if (!found.count(j) && !unsure.count(j)) return std::printf("neighbour %d of %ld is missing\n", j, long(i)), 1;
+  }
+  if (std::abs(largest - expected) > 1) return std::printf("largest %ld, by brute force %ld\n", long(largest), long(expected)), 1;
+  return 0;
+}
+
+}  // namespace
+
+int main() {
+  for (unsigned seed = 0; seed < 3; ++seed)
+    if (check(500, 3, 7.5f, 160, seed) || check(60, 3, 5.7f, 60, seed) || check(500, 3, 7.5f, 8, seed) || check(400, 2, 18.0f, 80, seed) || check(3, 2, 40.0f, 8, seed)) return 1;
+  return 0;
+}
