@@ -95,6 +95,8 @@ def _fit_baseline(name: str, out: Path, flags: dict, resume: bool, settings: tup
 
     if resume:
         raise ConfigError("a baseline is fitted in one go; leave --resume out.")
+    if flags["epochs"] is not None:
+        raise ConfigError("--epochs is of networks; of a baseline, --set perceptron.epochs=20 or --set graph_network.epochs=20.")
     base = BASELINES[name] if name in BASELINES else read_config(Path(name), BaselineConfig)
     score = train_baseline(with_settings(base, flags, settings), out, _cache())
     if score is not None:
@@ -130,7 +132,7 @@ def simulate(
 
 
 def evaluate(
-    runs: Annotated[Paths, tyro.conf.Positional],
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional],
     data: Paths = (),
     part: Literal["train", "validation", "test"] | None = None,
     out: Path | None = None,
@@ -143,7 +145,7 @@ def evaluate(
         runs: folder of the run, network or baseline; of several runs, the mean of their predictions is tested.
         data: files with other configurations; by default the run's own test part, or validation where no test was kept.
         part: of the run's own data.
-        out: where results go; RUN/evaluation by default.
+        out: where results go; RUN/evaluation by default, if it is one run.
         ridge: fit a ridge regression on hand-written descriptors to the run's training part, and score it beside the run.
         align: order compares the first predicted time with the first measured one and so on, across temperatures; times wants equal times.
     """
@@ -153,9 +155,11 @@ def evaluate(
 
     if not runs:
         raise ConfigError("no run: give the folder of at least one.")
+    if out is None and len(runs) > 1:
+        raise ConfigError("several runs together need a folder of their own for results: give --out.")
     evaluation = score(runs, _cache(), [str(path) for path in data], part, align)
     folder = out or runs[0] / "evaluation"
-    baselines = {"ridge": baseline_rows(evaluation, BASELINES["ridge"], _cache())} if ridge else {}
+    baselines = {"ridge": baseline_rows(evaluation, BASELINES["ridge"], _cache(), align=align)} if ridge else {}
     plots = write_evaluation(evaluation, folder, baselines)
     print(f"{', '.join(map(str, runs))}: {len(evaluation.scored)} configurations of {evaluation.part}")
     Console().print(_results(evaluation.rows))

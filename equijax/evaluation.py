@@ -58,13 +58,12 @@ def evaluate(runs: Path | Sequence[Path], cache: Cache, data: Sequence[str] = ()
     if data:
         snapshots, part = SnapshotSet.read(data), "data"
         for meta in metas:
-            _refuse_seen(snapshots, meta["split"], meta["fingerprints"])
+            _refuse_seen(snapshots, meta)
     else:
         part = part or ("test" if split["test"] else "validation")
         snapshots = _own_part(folders[0], stored, split, part)
-        if part == "test":
-            for meta in metas[1:]:
-                _refuse_seen(snapshots, meta["split"], meta["fingerprints"])
+        for meta in metas[1:]:
+            _refuse_seen(snapshots, meta, ("train", "validation") if part == "test" else ("train",) if part == "validation" else ())
     if model.needs_quench:
         snapshots = snapshots.mapped(Quenches(cache))
     targets = from_dict(stored["targets"], TargetConfig, "stored targets")
@@ -105,16 +104,16 @@ def _own_part(folder: Path, config: dict, split: dict, part: str) -> SnapshotSet
     return snapshots.chosen(split[part])
 
 
-def _refuse_seen(snapshots: SnapshotSet, split: dict, fingerprints: dict[str, str]) -> None:
+def _refuse_seen(snapshots: SnapshotSet, meta: dict, parts: Sequence[str] = ("train", "validation")) -> None:
     """Raise if a configuration was used, known by its name or by its positions, whatever its file is called."""
-    used = {*split["train"], *split["validation"]}
-    prints = {fingerprints[name] for name in used}
+    used = {name for part in parts for name in meta["split"][part]}
+    prints = {meta["fingerprints"][name] for name in used} | {*meta.get("seen_before", ())}
     seen = [name for i, name in enumerate(snapshots.names) if name in used or fingerprint(snapshots[i]) in prints]
     if seen:
         raise ConfigError(f"{len(seen)} of the configurations were used to train or to choose the checkpoint (the first is {seen[0]}); evaluate on others.")
 
 
-def baseline_rows(evaluation: Evaluation, config: BaselineConfig, cache: Cache, quiet: bool = False) -> list[Row]:
+def baseline_rows(evaluation: Evaluation, config: BaselineConfig, cache: Cache, quiet: bool = False, align: Align = "times") -> list[Row]:
     """Return the scores of a baseline on the configurations a run was evaluated on.
 
     Args:
@@ -122,6 +121,7 @@ def baseline_rows(evaluation: Evaluation, config: BaselineConfig, cache: Cache, 
         config: of the baseline.
         cache: for quenches.
         quiet: no progress bar.
+        align: how times are paired, as in `evaluate`.
     """
     run, split = evaluation.run["config"], evaluation.run["split"]
     config = dataclasses.replace(config, targets=from_dict(run["targets"], TargetConfig, "stored targets"))
@@ -131,7 +131,7 @@ def baseline_rows(evaluation: Evaluation, config: BaselineConfig, cache: Cache, 
         snapshots, tested = (part.mapped(Quenches(cache)) for part in (snapshots, tested))
     parts = [[part[i] for i in range(len(part))] for part in (snapshots.chosen(split[name]) for name in ("train", "validation"))]
     baseline = fit(config, *parts, quiet=quiet)
-    return table(score(baseline, tested, config.targets), baseline.times.tolist())
+    return table(score(baseline, tested, config.targets, align), sorted({row.time for row in evaluation.rows}))
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path, others: dict[str, list[Row]] | None = None) -> list[Path]:

@@ -256,7 +256,8 @@ def propensity(snapshot: Snapshot, targets: TargetConfig, times: np.ndarray) -> 
     own = selected_times(snapshot, targets)
     if own.shape != np.shape(times) or not np.allclose(own, times, rtol=1e-6):
         raise ConfigError(
-            f"{snapshot.name}: measured at {own.tolist()}, the training set at {np.asarray(times).tolist()}; train on one state point or choose common times."
+            f"{snapshot.name}: measured at {own.tolist()}, the training set at {np.asarray(times).tolist()}; train on one state point or choose common times "
+            "(evaluate has --align order)."
         )
     assert snapshot.propensity is not None
     return snapshot.propensity if targets.times is None else snapshot.propensity[:, list(targets.times)]

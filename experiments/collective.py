@@ -1,5 +1,7 @@
 """Does it get more than single particles right: fluctuations of the mean mobility, and how far mobility is correlated in space?"""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -18,22 +20,28 @@ def run(lab: Lab) -> dict:
         scored = lab.scored([*networks, lab.fit(lab.scale.baseline(BASELINES["ridge"]), point, 0)], point)
         times = point.part("test")[0].times
         assert times is not None
-        fields = {"measured": [_measures(point, [s.measured for s in scored[0]], scored[0])]}
+        fields = {"measured": [_measures(point, [s.measured for s in scored[0]], scored[0], [s.halves for s in scored[0]])]}
         fields["network"] = [_measures(point, [s.predicted for s in one], one) for one in scored[:-1]]
         fields["ridge"] = [_measures(point, [s.predicted for s in scored[-1]], scored[-1])]
         out[point.label] = {"times": times.tolist(), "configurations": len(scored[0]), "fields": fields}
     return out
 
 
-def _measures(point: StatePoint, values: list[np.ndarray], scored: list[Scored]) -> dict:
-    """Return susceptibilities, correlation functions and lengths at every time, and the correlation of the configurations' means with the measured ones."""
+def _measures(point: StatePoint, values: list[np.ndarray], scored: list[Scored], halves: Sequence[np.ndarray | None] = (None,)) -> dict:
+    """Return susceptibilities, correlation functions and lengths at every time, and the correlation of the configurations' means with the measured ones.
+
+    Where the halves of the trajectories are known, products are taken between the two, so that the noise of the measurement adds nothing.
+    """
     snapshots = point.part("test")
     chosen = [s.types == 0 for s in snapshots]
     found: dict = {"susceptibility": [], "correlation": [], "length": [], "mean against measured": []}
     for t in range(values[0].shape[1]):
-        fields = [value[kind, t] for value, kind in zip(values, chosen, strict=True)]
-        r, g = spatial_correlation([s.positions[kind] for s, kind in zip(snapshots, chosen, strict=True)], [s.box for s in snapshots], fields, longest=6.0)
-        found["susceptibility"].append(susceptibility(fields))
+        fields, again = [value[kind, t] for value, kind in zip(values, chosen, strict=True)], None
+        if all(half is not None for half in halves):
+            fields, again = ([half[side][kind, t] for half, kind in zip(halves, chosen, strict=True) if half is not None] for side in (0, 1))
+        where = [s.positions[kind] for s, kind in zip(snapshots, chosen, strict=True)]
+        r, g = spatial_correlation(where, [s.box for s in snapshots], fields, longest=6.0, again=again)
+        found["susceptibility"].append(susceptibility(fields, again))
         found["correlation"].append(g.tolist())
         found["length"].append(correlation_length(r, g))
         measured = np.array([s.measured[kind, t].mean() for s, kind in zip(scored, chosen, strict=True)])

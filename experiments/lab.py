@@ -142,6 +142,8 @@ def paired(first: dict, second: dict, seed: int = 0) -> dict:
     The test flips the signs of the differences of whole configurations, each averaged over seeds: all flips where they are fewer than 2^14, random
     ones otherwise. p is the share of flips whose mean is as far from zero as the measured one; n configurations give no p below 2^(1-n).
     """
+    if first["configurations"] != second["configurations"]:
+        raise ValueError("the two models were scored on different configurations")
     difference = np.array(first["per_configuration"], float).mean(0) - np.array(second["per_configuration"], float).mean(0)
     n = len(difference)
     if n <= 14:
@@ -149,5 +151,5 @@ def paired(first: dict, second: dict, seed: int = 0) -> dict:
     else:
         signs = np.concatenate([np.ones((1, n)), np.random.default_rng(seed).choice([-1, 1], (2**14, n))])
     means = signs @ difference / n
-    p = (np.abs(means) >= np.abs(difference.mean(0)) - 1e-12).mean(0)
+    p = np.where(np.isfinite(difference.mean(0)), (np.abs(means) >= np.abs(difference.mean(0)) - 1e-12).mean(0), np.nan)
     return {"difference": difference.mean(0).tolist(), "p": p.tolist(), "configurations": n}

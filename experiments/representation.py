@@ -78,7 +78,7 @@ def _known(snapshots: list[Snapshot]) -> dict[str, list[np.ndarray]]:
         assert s.inherent_positions is not None
         assert s.inherent_energy is not None
         angular = descriptors(s, DescriptorConfig(("inherent",), energy=False, generations=0), near)[:, 66:]
-        # Seven orders for each type in each shell; the first shell of the A particles is the second one, around 1.25.
+        # Seven orders for each type in each shell: those of A neighbours in the shell of width 0.2 around 1.25.
         first = angular[:, 14:21]
         out["density"].append(physics.densities(s, wide)[:, 4:6].sum(1))
         out["inherent energy"].append(s.inherent_energy)

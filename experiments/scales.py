@@ -81,7 +81,7 @@ SCALES: dict[str, Scale] = {
         training_sizes=(2, 4, 8, 13, 20),
         graph_network=GraphNetworkConfig(learning_rates=(1e-3,), epochs=40),
     ),
-    # Four hundred configurations of 4096 particles and ten seeds, as in the paper.
+    # For the five hundred public configurations of 4096 particles, 350 of them to train on; ten seeds, as in the paper.
     "gpu": Scale(
         TrainConfig(inputs=InputConfig("thermal", energy=True), epochs=300, patience=60, batch=4),
         seeds=tuple(range(10)),

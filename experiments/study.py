@@ -56,7 +56,8 @@ def perform(study: Study, scale: str, data: tuple[Path, ...] = (), out: Path = R
             f"{study.name} compares {study.points} temperatures or more, and got {len(data)} data set{'s' if len(data) > 1 else ''}; make some with "
             "`equijax simulate laptop --out runs/liquid` and give --data runs/liquid/T0.64.h5 runs/liquid/T0.56.h5."
         )
-    cache = Cache(Path(os.environ.get("EQUIJAX_CACHE", pooch.os_cache("equijax"))))
+    kept = os.environ.get("EQUIJAX_CACHE", pooch.os_cache("equijax"))
+    cache = Cache(Path(kept) if kept else None)
     lab = Lab(SCALES[scale], data, runs, cache)
     found = study.run(lab)
     content = {

@@ -33,6 +33,18 @@ def test_independent_values_have_no_correlation():
     assert len(r) == len(g)
 
 
+def test_noise_of_the_measurement_cancels_between_two_measurements():
+    """White noise twice as strong as the field itself: with one measurement G is a fifth of what it is, with two it is right."""
+    rng = np.random.default_rng(5)
+    positions, k = rng.uniform(0, 12, (6000, 3)), 2 * np.pi / 12
+    first, second = (np.cos(k * positions[:, 0]) + 2**0.5 * rng.standard_normal(6000) for _ in range(2))
+    r, g = spatial_correlation([positions], [BOX], [first], longest=6.0, again=[second])
+    exact = np.sin(k * r) / (k * r)
+    assert np.abs(g[4:10] - exact[4:10]).max() < 0.15
+    _, noisy = spatial_correlation([positions], [BOX], [first], longest=6.0)
+    assert np.abs(noisy[4:10] - 0.2 * exact[4:10]).max() < 0.05
+
+
 def test_the_length_of_an_exponential_comes_back():
     r = np.linspace(0.2, 6, 30)
     assert correlation_length(r, 0.7 * np.exp(-r / 1.7)) == pytest.approx(1.7, rel=1e-3)
@@ -53,6 +65,7 @@ def test_susceptibility_is_n_times_the_variance_of_the_mean():
     fields = list(rng.standard_normal((4000, 50)))
     assert susceptibility(fields) == pytest.approx(1.0, rel=0.1)  # independent values of variance one; 4000 samples of a variance
     assert susceptibility([np.full(50, level) for level in (1.0, 3.0)]) == pytest.approx(100.0)
+    assert susceptibility(fields[:2000], fields[2000:]) == pytest.approx(0.0, abs=0.1)  # nothing in common
 
 
 def test_principal_components_find_the_direction_that_varies_together():

@@ -11,7 +11,12 @@ from equijax.periodic import minimum_image, wrap
 
 
 def spatial_correlation(
-    positions: Sequence[Float[np.ndarray, "n 3"]], boxes: Sequence[Float[np.ndarray, "3"]], fields: Sequence[Float[np.ndarray, "n"]], longest: float, bins: int = 20
+    positions: Sequence[Float[np.ndarray, "n 3"]],
+    boxes: Sequence[Float[np.ndarray, "3"]],
+    fields: Sequence[Float[np.ndarray, "n"]],
+    longest: float,
+    bins: int = 20,
+    again: Sequence[Float[np.ndarray, "n"]] | None = None,
 ) -> tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k"]]:
     """Return distances and the correlation of a field with itself there, G(r) = <df_i df_j> / <df^2> over the pairs at distance r.
 
@@ -23,25 +28,27 @@ def spatial_correlation(
         fields: the value each particle carries.
         longest: distance to go to; half the smallest box if that is less.
         bins: of equal width.
+        again: the same field measured a second time with independent noise, which then cancels: df_i of one with df_j of the other.
     """
-    mean = np.mean(np.concatenate(fields))
-    variance = np.var(np.concatenate(fields))
+    again = fields if again is None else again
+    mean, other_mean = np.mean(np.concatenate(fields)), np.mean(np.concatenate(again))
+    variance = np.mean((np.concatenate(fields) - mean) * (np.concatenate(again) - other_mean))
     longest = min(longest, min(float(box.min()) for box in boxes) / 2)
     edges = np.linspace(0, longest, bins + 1)
     products, counts = np.zeros(bins), np.zeros(bins)
-    for where, box, field in zip(positions, boxes, fields, strict=True):
+    for where, box, field, other in zip(positions, boxes, fields, again, strict=True):
         wrapped = wrap(where, box)
         first, second = KDTree(wrapped, boxsize=box).query_pairs(longest, output_type="ndarray").T
         distance = np.linalg.norm(minimum_image(wrapped[first] - wrapped[second], box), axis=1)
-        deviation = field - mean
-        products += np.histogram(distance, edges, weights=deviation[first] * deviation[second])[0]
+        one, two = field - mean, other - other_mean
+        products += np.histogram(distance, edges, weights=0.5 * (one[first] * two[second] + two[first] * one[second]))[0]
         counts += np.histogram(distance, edges)[0]
     filled = counts > 0
     return (0.5 * (edges[1:] + edges[:-1]))[filled], products[filled] / counts[filled] / variance
 
 
-def correlation_length(distances: Float[np.ndarray, "k"], correlation: Float[np.ndarray, "k"], beyond: float = 1.0) -> float:
-    """Return xi of the best fit of a exp(-r / xi) beyond the first neighbours' distance (sigma_AA); not a number where there is nothing to fit."""
+def correlation_length(distances: Float[np.ndarray, "k"], correlation: Float[np.ndarray, "k"], beyond: float = 1.4) -> float:
+    """Return xi of the best fit of a exp(-r / xi) beyond the first shell of neighbours (sigma_AA); not a number where there is nothing to fit."""
     chosen = distances > beyond
     if chosen.sum() < 3 or not (correlation[chosen] > 0).any():
         return float("nan")
@@ -63,9 +70,15 @@ def tetrahedrality(positions: Float[np.ndarray, "n 3"], box: Float[np.ndarray, "
     return 1 - 0.375 * ((cosines[:, upper[0], upper[1]] + 1 / 3) ** 2).sum(1)
 
 
-def susceptibility(fields: Sequence[Float[np.ndarray, "n"]]) -> float:
-    """Return N times the variance, over configurations, of the mean of a field: for the propensity, the isoconfigurational part of chi_4."""
-    return float(np.mean([len(field) for field in fields]) * np.var([field.mean() for field in fields], ddof=1))
+def susceptibility(fields: Sequence[Float[np.ndarray, "n"]], again: Sequence[Float[np.ndarray, "n"]] | None = None) -> float:
+    """Return N times the variance, over configurations, of the mean of a field: for the propensity, the isoconfigurational part of chi_4.
+
+    Args:
+        fields: the value each particle carries, by configuration.
+        again: the same measured a second time with independent noise, which then cancels.
+    """
+    means = [[field.mean() for field in side] for side in (fields, fields if again is None else again)]
+    return float(np.mean([len(field) for field in fields]) * np.cov(np.array(means))[0, 1])
 
 
 def principal_components(features: Float[np.ndarray, "n d"]) -> tuple[Float[np.ndarray, "d d"], Float[np.ndarray, "d"]]:

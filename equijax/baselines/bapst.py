@@ -93,7 +93,8 @@ class GraphNetwork:
             state = params, optimizer.init(params), params
             for _ in range(config.epochs):
                 for i in rng.permutation(len(padded)):
-                    turn = np.linalg.qr(rng.standard_normal((3, 3)))[0]
+                    turn, triangle = np.linalg.qr(rng.standard_normal((3, 3)))
+                    turn *= np.sign(np.diag(triangle))  # uniform over rotations and mirror images
                     state = _step(module, optimizer, state, jnp.asarray(turn, jnp.float32), *padded[i])
                     bar.update()
                 score = self._score(module, state[2], held, held_targets)
@@ -106,7 +107,8 @@ class GraphNetwork:
         outputs = [np.asarray(_apply(module, params, self._graph(held[i]))) for i in range(len(held))]
         kinds = [held[i].types == 0 for i in range(len(held))]
         predicted, measured = (np.concatenate([values[kind] for values, kind in zip(side, kinds, strict=True)]) for side in (outputs, targets))
-        return float(np.mean([pearson(predicted[:, t].astype(float), measured[:, t]) for t in range(measured.shape[1])]))
+        # A network that gives a constant has no correlation; it is the worst, not nothing.
+        return float(np.mean(np.nan_to_num([pearson(predicted[:, t].astype(float), measured[:, t]) for t in range(measured.shape[1])], nan=-2)))
 
     def outputs(self, snapshot: Snapshot) -> Float[np.ndarray, "n t"]:
         """Return the predicted targets of a configuration."""

@@ -1,5 +1,6 @@
 """The descriptors of a configuration, computed once."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,9 @@ from equijax.data.cache import content_key
 from equijax.graph.neighbors import Searches
 from equijax.snapshot import Snapshot
 
+MEMORY = 4 * 2**30
+"""Bytes of descriptors that are kept."""
+
 
 class Features:
     """Gives snapshots their descriptors.
@@ -25,7 +29,7 @@ class Features:
     def __init__(self, config: BaselineConfig, quiet: bool = False) -> None:
         self.config, self.quiet = config, quiet
         self._searches = Searches(CUTOFF if config.features == "bond-order" else physics.REACH)
-        self._known: dict[str, np.ndarray] = {}
+        self._known: OrderedDict[str, np.ndarray] = OrderedDict()
 
     def __call__(self, snapshot: Snapshot) -> Float[np.ndarray, "n d"]:
         """Return the descriptors of every particle.
@@ -33,9 +37,12 @@ class Features:
         Raises:
             SnapshotError: the box is too small, or the snapshot lacks what is described.
         """
-        key = content_key(snapshot.positions, snapshot.name)
+        read = (snapshot.positions, snapshot.types, snapshot.box, snapshot.inherent_positions, snapshot.inherent_energy, snapshot.cage_positions)
+        key = content_key(*read)
         if key not in self._known:
             self._known[key] = self._computed(snapshot)
+            while sum(values.nbytes for values in self._known.values()) > MEMORY and len(self._known) > 1:
+                self._known.popitem(last=False)
         return self._known[key]
 
     def _computed(self, snapshot: Snapshot) -> np.ndarray:

@@ -83,7 +83,7 @@ class Perceptron:
 
 def _score(outputs: np.ndarray, held: tuple[np.ndarray, np.ndarray, np.ndarray]) -> float:
     chosen = held[1] == 0
-    return float(np.mean([pearson(outputs[chosen, t], held[2][chosen, t]) for t in range(outputs.shape[1])]))
+    return float(np.mean(np.nan_to_num([pearson(outputs[chosen, t], held[2][chosen, t]) for t in range(outputs.shape[1])], nan=-2)))
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -42,13 +42,14 @@ def energies(snapshot: Snapshot, searches: Searches) -> Float[np.ndarray, "n d"]
     weights, senders, kinds, receivers = _weighted_pairs(snapshot, searches)
     n, out = len(snapshot), [own]
     # Energies from the mean of their type, so that the variance keeps its digits.
-    centred = own - np.array([own[snapshot.types == kind].mean() if (snapshot.types == kind).any() else 0.0 for kind in range(N_TYPES)])[snapshot.types]
+    level = np.array([own[snapshot.types == kind].mean() if (snapshot.types == kind).any() else 0.0 for kind in range(N_TYPES)])
+    centred = own - level[snapshot.types]
     for w in weights:
         for kind in range(N_TYPES):
             chosen = w * (kinds == kind)
             total = np.bincount(receivers, chosen, n) + 1e-12
             mean = np.bincount(receivers, chosen * centred[senders], n) / total
-            out += [mean, np.bincount(receivers, chosen * centred[senders] ** 2, n) / total - mean**2]
+            out += [level[kind] + mean, np.bincount(receivers, chosen * centred[senders] ** 2, n) / total - mean**2]
     return np.stack(out, 1)
 
 

@@ -26,8 +26,10 @@ class Ridge:
         """Fit to descriptors, types and targets, and choose penalties by the Pearson correlation on the validation set."""
         for kind in range(N_TYPES):
             (x, y), (held_x, held_y) = ((part[0][part[1] == kind], part[2][part[1] == kind]) for part in (train, validation))
-            if not len(x) or not len(held_x):
+            if not len(x):
                 continue
+            if not len(held_x):
+                held_x, held_y = x, y
             mean, scale = x.mean(0), x.std(0)
             scale[scale == 0] = 1
             z, offset = (x - mean) / scale, y.mean(0)

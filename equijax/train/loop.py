@@ -75,15 +75,17 @@ def train(config: TrainConfig, folder: Path, cache: Cache, resume: bool = False,
     total = batches.steps_per_epoch * config.epochs
     optimizer = make_optimizer(config.optimizer, total)
     state = initial_state(network, optimizer, source[0].graph, config.seed)
-    if config.start_from:
-        state = _started_from(state, Path(config.start_from))
+    seen_before: list[str] = []
+    if config.start_from and not (folder / "config.json").exists():
+        state, seen_before = _started_from(state, prepared, Path(config.start_from))
     state = jax.device_put(state, replicated(mesh))
     progress = Progress()
     checkpoints = Checkpoints(folder, writable=True)
-    meta = run_meta(config, prepared)
+    meta = run_meta(config, prepared) | {"seen_before": seen_before}
     if resume and checkpoints.latest() is not None:
         stored = checkpoints.meta()
         _check_data(folder, stored, meta)
+        meta["seen_before"] = stored.get("seen_before", [])
         state, progress = checkpoints.restore(state), Progress.from_json(stored["progress"])
     else:
         write_json(folder / "config.json", to_dict(config))
@@ -99,21 +101,30 @@ def train(config: TrainConfig, folder: Path, cache: Cache, resume: bool = False,
         checkpoints.close()
 
 
-def _started_from(state: TrainState, run: Path) -> TrainState:
-    """Return the state with the best weights of an earlier run in the place of random ones.
+def _started_from(state: TrainState, prepared: Prepared, run: Path) -> tuple[TrainState, list[str]]:
+    """Return the state with the best weights of an earlier run in the place of random ones, and the fingerprints of what that run has seen.
 
     Raises:
-        CheckpointError: its network has another shape.
+        CheckpointError: its network is another.
+        ConfigError: it has seen configurations that are to be unseen here.
     """
-    variables = open_run(run)[0].variables
-    weights, stats = variables["params"], variables["batch_stats"]
-    mine, theirs = ({jax.tree_util.keystr(path): leaf.shape for path, leaf in jax.tree_util.tree_leaves_with_path(tree)} for tree in (state.params, weights))
-    if mine != theirs:
-        name = next(name for name in [*mine, *theirs] if mine.get(name) != theirs.get(name))
-        raise CheckpointError(
-            f"{run}: cannot be started from: its {name} is {theirs.get(name)}, this network's {mine.get(name)}; use the same network, inputs and number of times."
-        )
-    return state.replace(params=own_copy(weights), average=own_copy(weights), best=own_copy(weights), batch_stats=own_copy(stats), best_batch_stats=own_copy(stats))
+    predictor, meta = open_run(run)
+    theirs, mine = to_dict(predictor.network), to_dict(prepared.network)
+    for name in mine.keys() - {"mean_degree", "kernel", "table_knots"}:
+        if theirs[name] != mine[name]:
+            raise CheckpointError(
+                f"{run}: cannot be started from: network.{name} is {theirs[name]} there and {mine[name]} here; use the same network, inputs and number of times."
+            )
+    trained, chosen = ({meta["fingerprints"][name] for name in meta["split"][part]} for part in ("train", "validation"))
+    trained |= {*meta.get("seen_before", ())}
+    prints, split = prepared.fingerprints, prepared.split
+    # One validation set may choose twice; nothing else may be seen again.
+    unseen = [name for name in split.validation if prints[name] in trained] + [name for name in split.test if prints[name] in trained | chosen]
+    if unseen:
+        raise ConfigError(f"{run}: has seen {unseen[0]} ({len(unseen)} such), which is kept for validation or test here; start from a run on other configurations.")
+    weights, stats = predictor.variables["params"], predictor.variables["batch_stats"]
+    state = state.replace(params=own_copy(weights), average=own_copy(weights), best=own_copy(weights), batch_stats=own_copy(stats), best_batch_stats=own_copy(stats))
+    return state, sorted(trained | chosen)
 
 
 def run_meta(config: TrainConfig, prepared: Prepared) -> dict:

@@ -67,8 +67,8 @@ def test_physics_descriptors_equal_sums_over_all_pairs():
         chosen = weights * (snapshot.types == kind)
         assert np.abs(count[:, kind] - chosen.sum(1)).max() < 1e-5  # pairs are kept in single precision
         energy = snapshot.inherent_energy - snapshot.inherent_energy[snapshot.types == kind].mean()
-        mean = chosen @ energy / chosen.sum(1)
-        variance = chosen @ energy**2 / chosen.sum(1) - mean**2
+        mean = chosen @ snapshot.inherent_energy / chosen.sum(1)
+        variance = chosen @ energy**2 / chosen.sum(1) - (chosen @ energy / chosen.sum(1)) ** 2
         column = 1 + 2 * 4 + 2 * kind
         found = physics.energies(snapshot, searches)[:, column : column + 2]
         assert np.abs(found - np.stack([mean, variance], 1)).max() < 1e-5

@@ -55,10 +55,11 @@ def test_the_paired_test_finds_a_difference_and_no_other():
 
 def test_many_configurations_are_flipped_at_random():
     rng = np.random.default_rng(0)
-    first = {"per_configuration": rng.normal(0.05, 0.05, (1, 20, 1)).tolist()}
-    zero = {"per_configuration": np.zeros((1, 20, 1)).tolist()}
+    names = {"configurations": list(range(20))}
+    first = {"per_configuration": rng.normal(0.05, 0.05, (1, 20, 1)).tolist()} | names
+    zero = {"per_configuration": np.zeros((1, 20, 1)).tolist()} | names
     assert paired(first, zero)["p"][0] < 0.01
-    null = [paired({"per_configuration": rng.normal(0, 0.05, (1, 20, 1)).tolist()}, zero)["p"][0] for _ in range(40)]
+    null = [paired({"per_configuration": rng.normal(0, 0.05, (1, 20, 1)).tolist()} | names, zero)["p"][0] for _ in range(40)]
     assert 0.3 < np.mean(null) < 0.7  # p is uniform where there is no difference: 0.5 +- 0.05
 
 

@@ -86,7 +86,7 @@ def test_committed_figures_and_numbers_belong_together():
 
 
 def test_shuffled_targets_taught_nothing():
-    """In the committed comparison: a correlation of independent numbers has a standard deviation of 1/sqrt(particles), about 0.02."""
+    """In the committed comparison: the correlation of independent numbers has a standard deviation of 1/sqrt(3200 particles) = 0.018."""
     path = FOLDER / "results" / "comparison-small.json"
     for one in json.loads(path.read_text())["found"].values():
         mean, _ = bars(one["network trained on shuffled targets"])

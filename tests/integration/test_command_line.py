@@ -105,7 +105,7 @@ def test_baselines_are_trained_tested_and_used_by_the_same_commands(run, tmp_pat
     assert json.loads((tmp_path / "mine" / "config.json").read_text())["descriptors"]["generations"] == 1
     for arguments, message in {
         ("--resume",): "a baseline is fitted in one go",
-        ("--epochs", "3"): "there is no setting epochs",
+        ("--epochs", "3"): "--set graph_network.epochs=20",
         ("--set", "descriptors.reach=3"): "there is no setting descriptors.reach",
     }.items():
         with pytest.raises(SystemExit):

@@ -263,8 +263,12 @@ def test_a_run_can_start_from_another(tmp_path, whole, cache):
     given, kept = (Predictor.load(run).predict(snapshot).propensity for run in (folder, tmp_path / "run"))
     assert np.abs(kept - given).max() < 0.1 * given.std()  # batch norm goes on averaging over the batches it sees
     wider = dataclasses.replace(config, start_from=str(folder), network=dataclasses.replace(config.network, channels=5))
-    with pytest.raises(CheckpointError, match="cannot be started from"):
+    with pytest.raises(CheckpointError, match=r"cannot be started from: network\.channels is 4 there and 5 here"):
         train(wider, tmp_path / "wider", cache, quiet=True)
+    with pytest.raises(ConfigError, match="which is kept for validation or test here"):
+        train(dataclasses.replace(still, split_seed=1), tmp_path / "leak", cache, quiet=True)
+    # What the first run has seen is no test of the second, whatever this one was trained on.
+    assert len(json.loads((tmp_path / "run" / "run.json").read_text())["seen_before"]) == 10
 
 
 def test_two_graphs_and_cages_train_and_come_back(tmp_path, toy_set, cache, config):
