@@ -158,7 +158,7 @@ def evaluate(
     if out is None and len(runs) > 1:
         raise ConfigError("several runs together need a folder of their own for results: give --out.")
     evaluation = score(runs, _cache(), [str(path) for path in data], part, align)
-    folder = out or list(runs)[0] / "evaluation"
+    folder = out or next(iter(runs)) / "evaluation"
     baselines = {"ridge": baseline_rows(evaluation, BASELINES["ridge"], _cache(), align=align)} if ridge else {}
     plots = write_evaluation(evaluation, folder, baselines)
     print(f"{', '.join(map(str, runs))}: {len(evaluation.scored)} configurations of {evaluation.part}")
