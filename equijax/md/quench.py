@@ -11,17 +11,19 @@ from jax_md import minimize
 
 from equijax._types import HostBox
 from equijax.errors import ConvergenceError, SnapshotError
-from equijax.graph.neighbors import Searches, check_cutoff, list_functions
+from equijax.graph.neighbors import Searches, check_cutoff
+from equijax.graph.tables import Tables, fixed_point
+from equijax.md.forces import PairForces
 from equijax.md.kob_andersen import KOB_ANDERSEN, PairPotential, particle_energies
 from equijax.periodic import minimum_image, wrap
 from equijax.snapshot import Snapshot
 
 TOLERANCE = 1e-5
 MAX_STEPS = 50_000
-SKIN = 0.4
+SKIN = 0.3
 SEGMENT = 50
-FIRST_ROOM, MOST_ROOM = 4, 64
-"""Pairs a particle by which a full list is made larger, doubled each time up to the second number."""
+MOST_NEIGHBOURS = 1000
+"""Of a particle, that no liquid has."""
 
 RUNAWAY = 1e6
 """A largest force above this (epsilon_AA / sigma_AA) after a whole segment means that the descent has left the liquid."""
@@ -40,7 +42,7 @@ class QuenchReport:
 
 
 class Quencher:
-    """Quenches many configurations of one box and particle number with one compilation.
+    """Quenches many configurations of one box and composition with one compilation.
 
     Args:
         box: (3,) side lengths.
@@ -48,6 +50,7 @@ class Quencher:
         tolerance: the largest force on any particle at which the minimum counts as reached (epsilon_AA / sigma_AA).
         max_steps: of FIRE, before giving up.
         progress: called with (steps done, largest force) after every segment of 50 steps.
+        tables: method of the neighbour tables, "auto", "native" or "jax-md".
 
     Raises:
         SnapshotError: the box is too small for cutoff and skin.
@@ -60,37 +63,13 @@ class Quencher:
         tolerance: float = TOLERANCE,
         max_steps: int = MAX_STEPS,
         progress: Callable[[int, float], None] | None = None,
+        tables: str = "auto",
     ) -> None:
         self.box, self.potential, self.tolerance, self.max_steps = np.asarray(box, np.float64), potential, tolerance, max_steps
-        self.progress = progress
+        self.progress, self.tables = progress, tables
         check_cutoff(self.box, potential.cutoff)
         self._searches = Searches(potential.cutoff)
-        skin = min(SKIN, (self.box.min() / 2 - potential.cutoff) * 0.999)
-        with jax.enable_x64(True):
-            self._lists, displacement, shift = list_functions(self.box, potential.cutoff, skin, half=True)
-        self._neighbors = None
-
-        def energy(positions: jax.Array, neighbor, types: jax.Array) -> jax.Array:  # noqa: ANN001 (a jax_md.NeighborList)
-            first, second = neighbor.idx
-            n = len(positions)
-            real = first < n
-            first, second = jnp.where(real, first, 0), jnp.where(real, second, 0)
-            vectors = jax.vmap(displacement)(positions[first], positions[second])
-            return jnp.where(real, potential.energy((vectors**2).sum(1), types[first], types[second]), 0.0).sum()
-
-        # Larger steps than these run away from hot configurations: jax-md starts FIRE with a full step along forces of order 100.
-        initialise, step = cast(tuple[Any, Any], minimize.fire_descent(energy, shift, dt_start=0.001, dt_max=0.02))
-
-        def advance(state, neighbors, types):  # noqa: ANN001, ANN202 (jax-md's own state and list)
-            def body(_, carry):  # noqa: ANN001, ANN202
-                state, neighbors = carry
-                neighbors = neighbors.update(state.position)
-                return step(state, neighbor=neighbors, types=types), neighbors
-
-            state, neighbors = jax.lax.fori_loop(0, SEGMENT, body, (state, neighbors))
-            return state, neighbors, jnp.sqrt((state.force**2).sum(1).max())
-
-        self._initialise, self._advance = jax.jit(initialise), jax.jit(advance)
+        self._descents: dict[bytes, _Descent] = {}
 
     def __call__(self, snapshot: Snapshot) -> tuple[Snapshot, QuenchReport]:
         """Return the snapshot with `inherent_positions` and `inherent_energy`, and what the quench did.
@@ -113,42 +92,113 @@ class Quencher:
         return snapshot.replace(inherent_positions=snapshot.positions + displacement, inherent_energy=inherent), report
 
     def _descend(self, wrapped: np.ndarray, snapshot: Snapshot) -> tuple[np.ndarray, int, float]:
+        # In order of their types, so that configurations of one composition share a program.
+        order = np.argsort(snapshot.types, kind="stable")
+        types = snapshot.types[order]
+        descent = self._descents.get(types.tobytes())
+        if descent is None:
+            descent = self._descents[types.tobytes()] = _Descent(self.box, types, self.potential, self.tables)
         with jax.enable_x64(True):
-            position, types = jnp.asarray(wrapped), jnp.asarray(snapshot.types)
-            neighbors = self._fresh_list(position)
-            state = self._initialise(position, neighbor=neighbors, types=types)
-            steps, force, room = 0, np.inf, 0
+            state = descent.start(jnp.asarray(wrapped[order]), snapshot.name)
+            steps, force = 0, np.inf
             while steps < self.max_steps:
-                new, listed, largest = self._advance(state, neighbors, types)
-                force = float(largest)
-                if listed.did_buffer_overflow:
-                    # Pairs were dropped: the segment is thrown away and run again with more room.
-                    room = 2 * room or FIRST_ROOM
-                    if room > MOST_ROOM:
-                        raise ConvergenceError(
-                            f"{snapshot.name}: after {steps} steps particles crowd together beyond any liquid; check the positions, the units and the box."
-                        )
-                    neighbors = self._neighbors = self._lists.allocate(state.position, extra_capacity=room)
-                    continue
-                if not force < RUNAWAY:
-                    raise ConvergenceError(f"{snapshot.name}: the quench ran away after {steps} steps (the largest force is {force:.3g}); check the units and the box.")
-                state, neighbors, steps = new, listed, steps + SEGMENT
+                state, force = descent.advance(state, snapshot.name, steps)
+                steps += SEGMENT
                 if self.progress:
                     self.progress(steps, force)
                 if force < self.tolerance:
-                    return np.asarray(state.position), steps, force
+                    minimum = np.empty_like(wrapped)
+                    minimum[order] = np.asarray(state.position)
+                    return minimum, steps, force
         raise ConvergenceError(
             f"{snapshot.name}: the quench stopped after {steps} steps with a largest force of {force:.2g}, above {self.tolerance:g}; "
             "raise max_steps, or check that the system is a Kob-Andersen mixture at this density."
         )
 
-    def _fresh_list(self, position: jax.Array):  # noqa: ANN202 (a jax_md.NeighborList)
-        if self._neighbors is not None and self._neighbors.reference_position.shape == position.shape:
-            neighbors = self._neighbors.update(position)
-            if not neighbors.did_buffer_overflow:
-                return neighbors
-        self._neighbors = self._lists.allocate(position)
-        return self._neighbors
+
+class _Descent:
+    """Compiled FIRE of one box and composition."""
+
+    def __init__(self, box: np.ndarray, types: np.ndarray, potential: PairPotential, tables: str) -> None:
+        self.box = box
+        cuts = potential.cut * np.asarray(potential.sigma)
+        self.skin = min(SKIN, (box.min() / 2 - cuts.max()) * 0.999)
+        self.tables = Tables(box, types, cuts + self.skin, tables)
+        pairs = PairForces(box, types, potential, double=True)
+
+        def force(positions: jax.Array, table: jax.Array, origin: jax.Array) -> jax.Array:
+            # A hot configuration may jump further in one step than the skin allows: these forces have a table of their own.
+            inside = _furthest(positions, origin) <= self.skin / 2
+            return jax.lax.cond(inside, lambda: pairs.forces(positions, table), lambda: pairs.forces(positions, self._table(positions)[0]))
+
+        def shift(positions: jax.Array, change: jax.Array, **_: Any) -> jax.Array:
+            return positions + change
+
+        # Larger steps than these run away from hot configurations: jax-md starts FIRE with a full step along forces of order 100.
+        descent = minimize.fire_descent(force, shift, dt_start=0.001, dt_max=0.02)
+        self._initialise, self._step = cast(tuple[Any, Any], descent)
+        self._segments: dict[int, Callable] = {}
+
+    def start(self, positions: jax.Array, name: str) -> Any:
+        """Return FIRE's state at these positions."""
+        self._make_room(positions, name)
+        return self._initialise(positions, table=self._table(positions)[0], origin=positions)
+
+    def advance(self, state: Any, name: str, steps: int) -> tuple[Any, float]:
+        """Return the state a segment later, and the largest force then.
+
+        Raises:
+            ConvergenceError: particles crowd together, or the descent ran away.
+        """
+        while True:
+            new, force, missing = self._segment()(state)
+            if bool(missing):
+                # Pairs were dropped: the segment is thrown away and run again with more room.
+                self._make_room(state.position, name, more=True)
+                continue
+            if not float(force) < RUNAWAY:
+                raise ConvergenceError(f"{name}: the quench ran away after {steps} steps (the largest force is {float(force):.3g}); check the units and the box.")
+            return new, float(force)
+
+    def _make_room(self, positions: jax.Array, name: str, more: bool = False) -> None:
+        coordinates = np.asarray(fixed_point(positions, jnp.asarray(self.box)))[None]
+        (self.tables.make_more_room if more else self.tables.make_room)(coordinates)
+        if self.tables.slots > MOST_NEIGHBOURS:
+            raise ConvergenceError(
+                f"{name}: a particle has about {self.tables.slots} neighbours: particles crowd together beyond any liquid; check the positions, the units and the box."
+            )
+
+    def _segment(self) -> Callable:
+        if self.tables.slots not in self._segments:
+            # A function of its own: jax would find the program of the same method with fewer slots.
+            self._segments[self.tables.slots] = jax.jit(lambda state: self._advance(state))
+        return self._segments[self.tables.slots]
+
+    def _advance(self, state: Any) -> tuple[Any, jax.Array, jax.Array]:
+        """Take the steps of a segment; also return the largest force, and whether tables lacked pairs."""
+
+        def body(_: jax.Array, carry: tuple) -> tuple:
+            state, origin, table, missing = carry
+
+            def again() -> tuple:
+                table, lacking = self._table(state.position)
+                return state.position, table, missing | lacking
+
+            # Before the skin is used up: the step that follows moves particles first and takes their forces then.
+            origin, table, missing = jax.lax.cond(_furthest(state.position, origin) < self.skin / 3, lambda: (origin, table, missing), again)
+            return self._step(state, table=table, origin=origin), origin, table, missing
+
+        table, lacking = self._table(state.position)
+        state, _, _, missing = jax.lax.fori_loop(0, SEGMENT, body, (state, state.position, table, lacking))
+        _, lacking = self._table(state.position)
+        return state, jnp.sqrt((state.force**2).sum(1).max()), missing | lacking
+
+    def _table(self, positions: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return self.tables(fixed_point(positions, jnp.asarray(self.box))[None])
+
+
+def _furthest(positions: jax.Array, origin: jax.Array) -> jax.Array:
+    return jnp.sqrt(((positions - origin) ** 2).sum(1).max())
 
 
 def quench(snapshot: Snapshot, potential: PairPotential = KOB_ANDERSEN, tolerance: float = TOLERANCE, max_steps: int = MAX_STEPS) -> tuple[Snapshot, QuenchReport]:
