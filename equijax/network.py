@@ -89,6 +89,27 @@ class NetworkConfig:
         if self.cutoff <= 0 or self.mean_degree <= 0:
             raise ConfigError(f"network.cutoff is {self.cutoff} and mean_degree {self.mean_degree}; both must be positive.")
 
+    @property
+    def input_irreps(self) -> e3nn.Irreps:
+        """Of what each particle carries: its type as one of N_TYPES scalars, the extra scalars, the vectors."""
+        irreps = e3nn.Irreps(f"{N_TYPES + self.scalars}x0e + {self.arrows}x1{'o' if self.parity else 'e'}")
+        return irreps.remove_zero_multiplicities()
+
+    def convolution(self, name: str | None = None) -> Convolution:
+        """Return the convolution of every layer."""
+        return Convolution(
+            self.cutoff,
+            self.bessel,
+            self.radial_hidden,
+            self.envelope_power,
+            self.l_max,
+            self.parity,
+            self.mean_degree,
+            self.table_knots,
+            self.kernel,
+            name=name,
+        )
+
 
 class Layer(nn.Module):
     """Convolution, self-interaction and activation: from features (n, irreps) to (n, hidden irreps)."""
@@ -100,18 +121,7 @@ class Layer(nn.Module):
         """Return the new features."""
         config = self.config
         hidden = hidden_irreps(config.channels, config.l_max, config.parity)
-        messages = Convolution(
-            config.cutoff,
-            config.bessel,
-            config.radial_hidden,
-            config.envelope_power,
-            config.l_max,
-            config.parity,
-            config.mean_degree,
-            config.table_knots,
-            config.kernel,
-            name="convolution",
-        )(features, geometry)
+        messages = config.convolution(name="convolution")(features, geometry)
         mixed = SelfInteraction(gate_irreps(hidden, config.activation), name="self_interaction")(messages)
         return activate(mixed, hidden, config.activation)
 
@@ -188,8 +198,7 @@ class Network(nn.Module):
             )
         types = jax.nn.one_hot(graph.types, N_TYPES, dtype=graph.vectors.dtype)
         arrows = graph.arrows.reshape(len(types), -1)
-        irreps = e3nn.Irreps(f"{N_TYPES + config.scalars}x0e + {config.arrows}x1{'o' if config.parity else 'e'}").remove_zero_multiplicities()
-        return e3nn.IrrepsArray(irreps, jnp.concatenate([types, graph.scalars, arrows], -1))
+        return e3nn.IrrepsArray(config.input_irreps, jnp.concatenate([types, graph.scalars, arrows], -1))
 
 
 def _invariants(features: e3nn.IrrepsArray, squared: bool = False) -> Float[jax.Array, "n c"]:

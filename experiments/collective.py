@@ -62,7 +62,9 @@ def draw(content: dict) -> Figure:
                 mean = values.mean(0)
                 axes.errorbar(one["times"], mean, [mean - values.min(0), values.max(0) - mean], fmt="o-", capsize=3, color=colour, label=name)
             row[2].plot(fields[0]["r"], np.mean([field["correlation"][-1] for field in fields], 0), "o-", markersize=3, color=colour, label=name)
-        row[0].set(xscale="log", yscale="log", xlabel="time", ylabel="N var(mean propensity)", title=f"{label}: susceptibility, {one['configurations']} configurations")
+        # Products of two halves of the trajectories may be negative where fluctuations are smaller than their error.
+        row[0].set_yscale("symlog", linthresh=0.1)
+        row[0].set(xscale="log", xlabel="time", ylabel="N var(mean propensity)", title=f"{label}: susceptibility, {one['configurations']} configurations")
         row[1].set(xscale="log", xlabel="time", ylabel="correlation length (sigma_AA)", title="spatial correlation of mobility")
         row[2].set(xlabel="r (sigma_AA)", ylabel="G(r)", title=f"t = {one['times'][-1]:g}")
         for axes in row:

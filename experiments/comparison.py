@@ -59,7 +59,7 @@ def _control(lab: Lab, point: StatePoint) -> list[Scored]:
     parts = np.split(values, np.cumsum([len(snapshot) for snapshot in snapshots])[:-1])
     write_snapshots(path, (s.replace(propensity=part, propensity_halves=None, bond_breaking=None) for s, part in zip(snapshots, parts, strict=True)))
     config = dataclasses.replace(lab.scale.network, targets=TargetConfig())
-    network = lab.train(config, dataclasses.replace(point, paths=(str(path),)), 0)
+    network = lab.train(config, point.written(path), 0)
     tested = [s.replace(propensity=part, propensity_halves=None) for s, part in zip(snapshots, parts, strict=True) if s.name in point.split.test]
     return score(network, tested, TargetConfig())
 

@@ -1,7 +1,5 @@
 """How many configurations and how many trajectories does it take?"""
 
-import dataclasses
-
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -43,7 +41,7 @@ def _halved(lab: Lab, point: StatePoint) -> StatePoint:
         count = None if snapshot.trajectories is None else snapshot.trajectories // 2
         halves.append(snapshot.replace(propensity=snapshot.propensity_halves[0], propensity_halves=None, bond_breaking=None, trajectories=count))
     write_snapshots(path, halves)
-    return dataclasses.replace(point, paths=(str(path),))
+    return point.written(path)
 
 
 def draw(content: dict) -> Figure:

@@ -1,7 +1,6 @@
 """What the studies share: state points with their splits, models that are trained once and kept, scores with error bars over seeds."""
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from tqdm import tqdm
 from equijax.baselines.config import BaselineConfig
 from equijax.baselines.run import open_baseline, train_baseline
 from equijax.configs import to_dict
-from equijax.data.cache import Cache
+from equijax.data.cache import Cache, content_key
 from equijax.data.samples import Quenches
 from equijax.data.snapshots import SnapshotSet
 from equijax.data.splits import Split, split_names
@@ -38,12 +37,18 @@ class StatePoint:
         paths: of the files.
         split: of its configurations.
         snapshots: all of them, with inherent structures where they are known or can be made.
+        content: a name for what the files hold: models are kept under it.
     """
 
     label: str
     paths: tuple[str, ...]
     split: Split
     snapshots: SnapshotSet
+    content: str
+
+    def written(self, path: Path) -> "StatePoint":
+        """Return the same state point with other files to train on."""
+        return dataclasses.replace(self, paths=(str(path),), content=_content(SnapshotSet.read([path])))
 
     def part(self, name: str) -> list[Snapshot]:
         """Return the configurations of "train", "validation" or "test"."""
@@ -73,13 +78,13 @@ class Lab:
         first = snapshots[0]
         label = f"T = {first.temperature:g}" if first.temperature is not None else path.stem
         split = split_names(snapshots.names, self.scale.validation, self.scale.test, 0)
-        return StatePoint(label, (str(path),), split, snapshots.mapped(Quenches(self.cache)))
+        return StatePoint(label, (str(path),), split, snapshots.mapped(Quenches(self.cache)), _content(snapshots))
 
     def train(self, config: TrainConfig, point: StatePoint, seed: int, split: Split | None = None) -> Predictor:
         """Return a network trained on a state point, from the folder if it is there; an interrupted training goes on."""
         split = split or point.split
+        run = self.folder / _key(dataclasses.replace(config, seed=seed), point, split)
         config = dataclasses.replace(config, data=point.paths, seed=seed)
-        run = self.folder / _key(config, split)
         if not (run / "finished").exists():
             # A folder without a whole checkpoint cannot be resumed: it begins again, with the same numbers.
             resume = (run / "config.json").exists() and any((run / "checkpoints").glob("[0-9]*"))
@@ -92,8 +97,8 @@ class Lab:
     def fit(self, config: BaselineConfig, point: StatePoint, seed: int, split: Split | None = None) -> Model:
         """Return a baseline fitted to a state point, likewise."""
         split = split or point.split
+        run = self.folder / _key(dataclasses.replace(config, seed=seed), point, split)
         config = dataclasses.replace(config, data=point.paths, seed=seed)
-        run = self.folder / _key(config, split)
         if not (run / "config.json").exists():
             train_baseline(config, run, self.cache, quiet=True, split=split)
         return open_baseline(run)[0]
@@ -108,9 +113,14 @@ class Lab:
         return [score(model, tested, targets or TargetConfig(), align) for model in models]
 
 
-def _key(config: TrainConfig | BaselineConfig, split: Split) -> str:
-    content = json.dumps([to_dict(config), dataclasses.asdict(split)], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+def _key(config: TrainConfig | BaselineConfig, point: StatePoint, split: Split) -> str:
+    settings = json.dumps([to_dict(config), dataclasses.asdict(split)], sort_keys=True)
+    return content_key(settings, point.content)[:16]
+
+
+def _content(snapshots: SnapshotSet) -> str:
+    fields = ("positions", "types", "box", "inherent_positions", "cage_positions", "propensity", "propensity_halves")
+    return content_key(*(content_key(snapshot.name, *(getattr(snapshot, field) for field in fields)) for snapshot in snapshots))
 
 
 def by_seed(scored: Sequence[Sequence[Scored]], kind: int = 0) -> dict:

@@ -22,16 +22,15 @@ def run(lab: Lab) -> dict:
 
 
 def draw(content: dict) -> Figure:
-    """Draw the matrix at the last time but one (the relaxation time of simulated sets) for network and ridge, and the published one."""
+    """Draw the matrix at the last time for network and ridge, and the published one at the relaxation time."""
     found = content["found"]
     labels = found["temperatures"]
     count = len(found["times of the first"])
-    column = count - 2 if count > 2 else count - 1
     figure = Figure(figsize=(11, 3.8), layout="constrained")
     axes = figure.subplots(1, 3)
     for one, kind in zip(axes, ("network", "ridge"), strict=False):
-        matrix = np.array([[bars(found["scores"][kind][a][b])[0][column] for b in labels] for a in labels])
-        _matrix(one, matrix, labels, f"{kind}, time number {column + 1} of {count}")
+        matrix = np.array([[bars(found["scores"][kind][a][b])[0][-1] for b in labels] for a in labels])
+        _matrix(one, matrix, labels, f"{kind}, at the last of {count} times")
     values = published()["transfer_at_alpha_time_pooled"]["values"]["SE3"]
     known = sorted(values, reverse=True)
     _matrix(axes[2], np.array([[values[a][b] for b in known] for a in known]), [f"T = {t}" for t in known], "paper: 400 configurations of 4096")

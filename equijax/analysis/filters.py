@@ -15,7 +15,6 @@ from jaxtyping import Float
 
 from equijax.graph.graph import Graph
 from equijax.network import NetworkConfig
-from equijax.nn.convolution import Convolution
 from equijax.nn.geometry import edge_geometry
 from equijax.nn.radial import RadialBasis
 from equijax.nn.triplets import triplets
@@ -45,7 +44,7 @@ def first_filters(config: NetworkConfig, params: Any, distances: Float[np.ndarra
     values = np.asarray(function(jnp.asarray(distances, jnp.float32)) @ jnp.concatenate([weights["filters"], weights["filter_bias"]]))
     names = [f"type {name}" for name in TYPE_NAMES] + [f"scalar {k + 1}" for k in range(config.scalars)]
     found = []
-    for path in triplets(_inputs(config), config.l_max, config.parity):
+    for path in triplets(config.input_irreps, config.l_max, config.parity):
         if path.input.l == 0:
             found += [Filter(names[c], path.filter.l, values[:, path.start + c]) for c in range(path.channels)]
     return found
@@ -56,7 +55,7 @@ def bond_order_weights(config: NetworkConfig) -> dict:
 
     The lengths of these vectors are the bond-order parameters of Steinhardt, Nelson and Ronchetti (Phys. Rev. B 28, 784, 1983) with a smooth cutoff.
     """
-    filters = sum(path.channels for path in triplets(_inputs(config), config.l_max, config.parity))
+    filters = sum(path.channels for path in triplets(config.input_irreps, config.l_max, config.parity))
     return {
         "radial": {"kernel": jnp.zeros((config.bessel, config.radial_hidden)), "bias": jnp.zeros(config.radial_hidden)},
         "filters": jnp.zeros((config.radial_hidden, filters)),
@@ -66,22 +65,6 @@ def bond_order_weights(config: NetworkConfig) -> dict:
 
 def first_messages(config: NetworkConfig, weights: dict, graph: Graph) -> e3nn.IrrepsArray:
     """Return what the first convolution of a network that reads types alone gives each particle, an irrep for each order and type of neighbours."""
-    convolution = Convolution(
-        config.cutoff,
-        config.bessel,
-        config.radial_hidden,
-        config.envelope_power,
-        config.l_max,
-        config.parity,
-        config.mean_degree,
-        config.table_knots,
-        config.kernel,
-    )
     types = e3nn.IrrepsArray(f"{N_TYPES}x0e", jax.nn.one_hot(jnp.asarray(graph.types), N_TYPES))
-    messages: Any = convolution.apply({"params": weights}, types, edge_geometry(graph, config.l_max, config.parity))
+    messages: Any = config.convolution().apply({"params": weights}, types, edge_geometry(graph, config.l_max, config.parity))
     return messages
-
-
-def _inputs(config: NetworkConfig) -> e3nn.Irreps:
-    irreps = e3nn.Irreps(f"{N_TYPES + config.scalars}x0e + {config.arrows}x1{'o' if config.parity else 'e'}")
-    return irreps.remove_zero_multiplicities()

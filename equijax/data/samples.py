@@ -130,6 +130,7 @@ class SampleSource:
         pairs: where graphs come from.
         inputs, targets, statistics: how they are standardised.
         capacity: common shape.
+        weight: of a configuration in the loss; the mean over a training set is one.
         memory: bytes of samples to keep.
     """
 
@@ -141,11 +142,12 @@ class SampleSource:
         targets: TargetConfig,
         statistics: Statistics,
         capacity: Capacity,
+        weight: Callable[[Snapshot], float] = lambda _: 1.0,
         memory: float = 4 * GIBIBYTE,
     ) -> None:
         self.snapshots, self.pairs, self.inputs, self.targets, self.statistics, self.capacity = snapshots, pairs, inputs, targets, statistics, capacity
         self._kept: OrderedDict[int, Sample] = OrderedDict()
-        self._memory, self._used = memory, 0
+        self._weight, self._memory, self._used = weight, memory, 0
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -173,5 +175,5 @@ class SampleSource:
         )
         missing = self.capacity.nodes - len(snapshot)
         targets = np.pad(standardise(snapshot, self.targets, self.statistics), ((0, missing), (0, 0))).astype(np.float32)
-        weights = np.pad(np.ones(len(snapshot), np.float32), (0, missing))
+        weights = np.pad(np.full(len(snapshot), self._weight(snapshot), np.float32), (0, missing))
         return Sample(graph, targets, weights)

@@ -5,6 +5,7 @@ import dataclasses
 from equijax.errors import ConfigError
 from equijax.inputs import InputConfig, TargetConfig
 from equijax.network import NetworkConfig
+from equijax.snapshot import Snapshot
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +48,9 @@ class TrainConfig:
         batch: configurations in a step.
         patience: epochs without a better validation before stopping.
         start_from: folder of an earlier run of the same network, whose best weights are taken in the place of random ones: pre-training.
+        trajectory_noise: variance of the displacements of single trajectories around the propensity, in units of what the network will leave unexplained of
+            the propensity itself; a configuration of m trajectories weighs 1 / (1 + trajectory_noise / m) in the loss. Matters where numbers of
+            trajectories differ; about 12 near the relaxation time.
         mirror: show every other configuration as its mirror image; the propensity does not know left from right.
         checkpoint_every: epochs between checkpoints, at least.
         checkpoint_seconds: and seconds, at least; the last epoch always has one.
@@ -65,6 +69,7 @@ class TrainConfig:
     batch: int = 1
     patience: int = 40
     start_from: str = ""
+    trajectory_noise: float = 0.0
     mirror: bool = False
     checkpoint_every: int = 5
     checkpoint_seconds: float = 60.0
@@ -74,7 +79,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch, self.patience, self.checkpoint_every) < 1:
             raise ConfigError(f"epochs {self.epochs}, batch {self.batch}, patience {self.patience} and checkpoint_every {self.checkpoint_every} must be 1 or more.")
-        for field in ("seed", "split_seed", "checkpoint_seconds"):
+        for field in ("seed", "split_seed", "checkpoint_seconds", "trajectory_noise"):
             if getattr(self, field) < 0:
                 raise ConfigError(f"{field} is {getattr(self, field)}; expected 0 or more.")
         for field in ("scalars", "arrows", "graphs", "outputs", "mean_degree"):
@@ -82,3 +87,15 @@ class TrainConfig:
                 raise ConfigError(f"network.{field} is {getattr(self.network, field)}; it follows from inputs, targets and data, leave it out.")
         if self.targets.centre == "configuration" and not self.inputs.energy:
             raise ConfigError("targets.centre = configuration needs inputs.energy: a configuration's mean is predicted from its inherent energy.")
+
+    def weight(self, snapshot: Snapshot) -> float:
+        """Return the weight of a configuration in the loss, before it is divided by the mean over the training set.
+
+        Raises:
+            ConfigError: the weight depends on the number of trajectories, and the configuration does not say how many there were.
+        """
+        if not self.trajectory_noise:
+            return 1.0
+        if snapshot.trajectories is None:
+            raise ConfigError(f"{snapshot.name}: does not say how many trajectories its propensity is the mean of; set trajectory_noise = 0.")
+        return 1 / (1 + self.trajectory_noise / snapshot.trajectories)

@@ -8,7 +8,7 @@ from tqdm import tqdm
 from equijax.data.cache import Cache, content_key
 from equijax.data.samples import Capacity, PairFinder, Quenches, SampleSource
 from equijax.data.snapshots import SnapshotSet
-from equijax.data.splits import Split, split_names
+from equijax.data.splits import Split, split_names, with_relatives
 from equijax.graph.graph import slot_capacity
 from equijax.inputs import Statistics, measure
 from equijax.network import NetworkConfig
@@ -19,7 +19,7 @@ from equijax.train.config import TrainConfig
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """A data set ready to train on: its split, statistics, shapes, the network that fits them, and each configuration's fingerprint."""
+    """A data set ready to train on: its split, statistics, shapes, the network that fits them, each configuration's fingerprint, and their mean weight."""
 
     snapshots: SnapshotSet
     split: Split
@@ -28,10 +28,13 @@ class Prepared:
     network: NetworkConfig
     pairs: PairFinder
     fingerprints: dict[str, str]
+    mean_weight: float
 
     def source(self, config: TrainConfig, names: tuple[str, ...]) -> SampleSource:
         """Return the samples with these names."""
-        return SampleSource(self.snapshots.chosen(names), self.pairs, config.inputs, config.targets, self.statistics, self.capacity)
+        return SampleSource(
+            self.snapshots.chosen(names), self.pairs, config.inputs, config.targets, self.statistics, self.capacity, lambda s: config.weight(s) / self.mean_weight
+        )
 
 
 def fingerprint(snapshot: Snapshot) -> str:
@@ -49,8 +52,8 @@ def prepare(config: TrainConfig, cache: Cache, quiet: bool = False, split: Split
     snapshots = SnapshotSet.read(config.data)
     if split is None:
         split = split_names(snapshots.names, config.validation, config.test, config.split_seed)
-    else:
-        snapshots = snapshots.chosen([*split.train, *split.validation, *split.test])
+    split = with_relatives(split, snapshots.names)
+    snapshots = snapshots.chosen([*split.train, *split.validation, *split.test])
     if config.inputs.needs_quench:
         bar: tqdm | None = None
 
@@ -61,12 +64,13 @@ def prepare(config: TrainConfig, cache: Cache, quiet: bool = False, split: Split
         snapshots = snapshots.mapped(Quenches(cache, progress=show))
     pairs = PairFinder(config.network.cutoff, cache)
     bar = tqdm(range(len(snapshots)), desc="inherent structures and graphs" if config.inputs.needs_quench else "graphs", unit="configuration", disable=quiet)
-    nodes, slots, prints, degrees = 0, 0, {}, {}
+    nodes, slots, prints, degrees, weights = 0, 0, {}, {}, {}
     for i in bar:
         snapshot = snapshots[i]
         found = [pairs(snapshot, which).receivers for which in config.inputs.sets]
         nodes, slots = max(nodes, len(snapshot)), max(slots, *(slot_capacity(int(np.bincount(receivers).max(initial=0))) for receivers in found))
         prints[snapshot.name], degrees[snapshot.name] = fingerprint(snapshot), len(found[0]) / len(snapshot)
+        weights[snapshot.name] = config.weight(snapshot)
     statistics = measure(snapshots.chosen(split.train), config.inputs, config.targets)
     network = dataclasses.replace(
         config.network,
@@ -76,4 +80,5 @@ def prepare(config: TrainConfig, cache: Cache, quiet: bool = False, split: Split
         outputs=len(statistics.times),
         mean_degree=round(float(np.mean([degrees[name] for name in split.train])), 3),
     )
-    return Prepared(snapshots, split, statistics, Capacity(nodes, slots), network, pairs, prints)
+    mean_weight = float(np.mean([weights[name] for name in split.train]))
+    return Prepared(snapshots, split, statistics, Capacity(nodes, slots), network, pairs, prints, mean_weight)

@@ -62,13 +62,13 @@ def predict_batch(network: Network, params: Any, batch_stats: Any, graphs: Graph
 def loss_and_gradient(network: Network, mesh: Mesh) -> Callable[[Any, Any, Sample], tuple[jax.Array, Any, Any]]:
     """Return the function params, batch_stats, batch -> loss, new batch_stats, gradient, each device at work on its own part of the batch.
 
-    The loss is the squared error averaged over all real particles and times of the whole batch. Every device differentiates its share of it;
+    The loss is the squared error, times the weights, averaged over all real particles and times of the whole batch. Every device differentiates its share of it;
     the sums over devices are written out, so that compiled kernels, which XLA cannot divide, are called with one device's graphs.
     """
     network = Network(network.config, (AXIS, DATA))
 
     def local(params: Any, batch_stats: Any, batch: Sample) -> tuple[jax.Array, Any, Any]:
-        particles = jax.lax.psum(batch.weights.sum(), DATA)
+        particles = jax.lax.psum((batch.weights > 0).sum(), DATA)
 
         def share(params: Any) -> tuple[jax.Array, Any]:
             def apply(graph: Graph):  # noqa: ANN202 (predictions and updated collections)

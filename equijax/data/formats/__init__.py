@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from equijax.data.formats.atoms import read_atoms
-from equijax.data.formats.deepmind import read_deepmind
-from equijax.data.formats.numpy_files import read_npz
+from equijax.data.formats.deepmind import read_deepmind, read_deepmind_trajectories
+from equijax.data.formats.numpy_files import read_botan_trajectories, read_npz
 from equijax.data.store import Store
 from equijax.errors import DataFormatError
 from equijax.snapshot import Snapshot
@@ -51,6 +51,22 @@ def read_snapshots(path: str | Path) -> Iterator[Snapshot]:
         raise DataFormatError(f"{path}: unpack it first, and give what is inside (of GlassBench, a file such as KA_models/T0.44.tar.gz is read as it is).")
     else:
         raise DataFormatError(f"{path}: no reader for this kind of file; expected a folder or one of {', '.join(SUFFIXES)}.")
+
+
+def read_trajectories(path: str | Path) -> Iterator[tuple[Snapshot, np.ndarray]]:
+    """Yield every configuration with the unwrapped positions (t, trajectories, n, 3) in which its trajectories were at the measured times.
+
+    Raises:
+        DataFormatError: a file is missing or damaged, or of a format that keeps no trajectories.
+    """
+    path = Path(path)
+    for file in sorted(path.rglob("*"), key=_natural) if path.is_dir() else [path]:
+        if file.suffix == ".npz":
+            yield read_botan_trajectories(file, str(file))
+        elif file.suffix in {".pickle", ".pkl"}:
+            yield read_deepmind_trajectories(file)
+        elif file == path or file.name.endswith(SUFFIXES):
+            raise DataFormatError(f"{file}: keeps no trajectories; give BOTAN npz files or DeepMind pickles.")
 
 
 def read_snapshot(path: str | Path) -> Snapshot:

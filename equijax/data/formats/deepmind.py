@@ -17,6 +17,22 @@ def read_deepmind(path: Path) -> Snapshot:
     Raises:
         DataFormatError: the pickle is damaged, unsafe, or lacks a key.
     """
+    return _read(path)[0]
+
+
+def read_deepmind_trajectories(path: Path) -> tuple[Snapshot, np.ndarray]:
+    """Return the same and where its trajectories were at the measured times, (t, trajectories, n, 3).
+
+    Raises:
+        DataFormatError: as above, or the pickle keeps displacements only.
+    """
+    snapshot, ends = _read(path)
+    if ends is None:
+        raise DataFormatError(f"{path}: keeps no trajectories; it lacks trajectory_target_positions.")
+    return snapshot, ends
+
+
+def _read(path: Path) -> tuple[Snapshot, np.ndarray | None]:
     content = load_arrays(path)
     if not isinstance(content, dict):
         raise DataFormatError(f"{path}: holds a {type(content).__name__}; expected the dictionary of a DeepMind file.")
@@ -25,12 +41,14 @@ def read_deepmind(path: Path) -> Snapshot:
         missing = missing or ["trajectory_target_positions (or targets)"]
         raise DataFormatError(f"{path}: lacks {', '.join(missing)}; it has {', '.join(map(str, content))}.")
     positions = np.asarray(content["positions"], np.float64)
+    ends = None
     try:
         times = np.asarray(content["time"], np.float64)[np.asarray(content["time_indices"], int)]
         order = np.argsort(times)
         if "trajectory_target_positions" in content:
             target = content["trajectory_target_positions"]
-            measured = propensity(positions, np.array([target[i] for i in order], np.float64))
+            ends = np.array([target[i] for i in order], np.float64)
+            measured = propensity(positions, ends)
         else:
             measured: dict[str, Any] = {"propensity": np.asarray(content["targets"], np.float64)[order].T}
     except (ValueError, IndexError, TypeError) as error:
@@ -38,7 +56,7 @@ def read_deepmind(path: Path) -> Snapshot:
     metadata = content.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     temperature = content.get("temperature", metadata.get("temperature"))
-    return Snapshot(
+    snapshot = Snapshot(
         positions=positions,
         types=content["types"],
         box=content["box"],
@@ -47,3 +65,4 @@ def read_deepmind(path: Path) -> Snapshot:
         times=times[order],
         **measured,
     )
+    return snapshot, ends

@@ -49,6 +49,18 @@ def _load(source: Path | IO[bytes], name: str) -> Mapping[str, np.ndarray]:
         raise DataFormatError(f"{name}: not a whole npz archive of plain arrays ({error}); fetch or write it again.") from None
 
 
+def read_botan_trajectories(source: Path, name: str) -> tuple[Snapshot, np.ndarray]:
+    """Return the configuration of a BOTAN file and where its trajectories ended, (1, trajectories, n, 3).
+
+    Raises:
+        DataFormatError: the archive is damaged, or of another format.
+    """
+    arrays = _load(source, name)
+    if "md_prop" in arrays or not {"types", "initial_positions", "positions"} <= arrays.keys():
+        raise DataFormatError(f"{name}: keeps no trajectories; BOTAN files do, under `positions`.")
+    return _botan(arrays, name), arrays["positions"].astype(np.float64)[None]
+
+
 def _botan(arrays: Mapping[str, np.ndarray], name: str) -> Snapshot:
     match = _BOTAN_NAME.search(name)
     if not match:

