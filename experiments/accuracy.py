@@ -1,6 +1,7 @@
 """How well can ten real configurations be predicted from the other eight, by cross-validation: single networks, means of several, and with ridge?"""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,10 +11,9 @@ from equijax.baselines.descriptors import DescriptorConfig
 from equijax.data.splits import Split
 from equijax.errors import ConfigError
 from equijax.inputs import TargetConfig
-from equijax.metrics import Scored
 from equijax.model import Ensemble
 from equijax.train.presets import PRESETS
-from experiments.lab import Lab, by_seed
+from experiments.lab import Lab, by_seed, paired
 from experiments.study import Study, main
 
 RIDGE = dataclasses.replace(BASELINES["ridge-inherent"], targets=TargetConfig(centre="configuration"))
@@ -26,42 +26,50 @@ def run(lab: Lab) -> dict:
     """Leave every part of the configurations out in turn; nothing of what is left out chooses anything."""
     point = lab.points[0]
     names = [str(name) for name in np.random.default_rng(0).permutation(point.snapshots.names)]
-    folds = lab.scale.folds
+    folds, seeds = lab.scale.folds, lab.scale.seeds
     if len(names) < folds:
         raise ConfigError(f"{folds} folds need as many configurations, there are {len(names)}; give more.")
-    base = dataclasses.replace(PRESETS["inherent"], validation=0)
+    base, ends = dataclasses.replace(PRESETS["inherent"], validation=0), dataclasses.replace(PRESETS["ends"], validation=0)
     if lab.scale.network.epochs < 10:  # toy
-        base = dataclasses.replace(base, epochs=2, network=lab.scale.network.network)
-    seeds = lab.scale.seeds
-    scored: dict[str, list[list[Scored]]] = {}
+        base, ends = (dataclasses.replace(config, epochs=2, network=lab.scale.network.network) for config in (base, ends))
+    more = lab.ends(point, lab.scale.ends)
+    parts: dict[str, list[dict]] = {}
     for fold in range(folds):
         test = tuple(names[fold::folds])
-        train = tuple(name for name in names if name not in test)
-        part = dataclasses.replace(point, split=Split(train, (), test))
-        networks = lab.networks(base, part, f"fold {fold + 1} of {folds}")
-        # Penalties are chosen on two of the training configurations.
-        chosen = dataclasses.replace(part, split=Split(train[2:], train[:2], test))
-        ridges = [lab.fit(config, chosen, 0) for config in (RIDGE, BOTH)]
-        ensemble = Ensemble(networks)
-        for name, models in {
-            "one network": networks,
-            f"mean of {len(seeds)} networks": [ensemble],
-            "ridge, inherent": ridges[:1],
-            "ridge, both": ridges[1:],
-            "mean of networks and ridge": [Ensemble([ensemble, Ensemble(ridges)])],
-        }.items():
-            found = lab.scored(models, part)
-            collected = scored.setdefault(name, [[] for _ in found])
-            for all_of_one, new in zip(collected, found, strict=True):
-                all_of_one += new
-    scores = {name: by_seed(one) for name, one in scored.items()}
-    return {"point": point.label, "folds": folds, "configurations": names, "scores": scores}
+        part = dataclasses.replace(point, split=Split(tuple(name for name in names if name not in test), (), test))
+        about = f"fold {fold + 1} of {folds}"
+        networks, ridges = lab.networks(base, part, about), [lab.fit(config, part, 0) for config in (RIDGE, BOTH)]
+        models: dict[str, list] = {"one network": networks}
+        models[f"mean of {len(seeds)} networks"] = [Ensemble(networks)]
+        models["ridge, inherent"], models["ridge, both"] = ridges[:1], ridges[1:]
+        models["mean of networks and ridge"] = [Ensemble([Ensemble(networks), Ensemble(ridges)])]
+        if more is not None:
+            taught = lab.networks(ends, dataclasses.replace(more, split=part.split), f"{about}, with ends of trajectories")
+            models["one network, with ends of trajectories"] = taught
+            models[f"mean of {len(seeds)}, with ends of trajectories"] = [Ensemble(taught)]
+            models["mean of these and ridge"] = [Ensemble([Ensemble(taught), Ensemble(ridges)])]
+        for name, found in models.items():
+            parts.setdefault(name, []).append(by_seed(lab.scored(found, part)))
+    scores = {name: joined(one) for name, one in parts.items()}
+    tests = {name: paired(found, scores["ridge, inherent"]) for name, found in scores.items() if "network" in name or "mean" in name}
+    return {"point": point.label, "folds": folds, "configurations": names, "ends": lab.scale.ends if more else 0, "scores": scores, "against ridge, inherent": tests}
+
+
+def joined(parts: Sequence[dict]) -> dict:
+    """Return the scores of all folds: pooled within each and averaged, since each fold has a model of its own, and every configuration's own."""
+    ceilings = [part["ceiling"] or [None] for part in parts]
+    return {
+        "pooled": np.mean([part["pooled"] for part in parts], 0).tolist(),
+        "per_configuration": np.concatenate([part["per_configuration"] for part in parts], 1).tolist(),
+        "configurations": [name for part in parts for name in part["configurations"]],
+        "ceiling": [None if None in at else float(np.mean(at)) for at in zip(*ceilings, strict=True)],
+    }
 
 
 def draw(content: dict) -> Figure:
     """Draw both correlations of every model, each seed a point."""
     found = content["found"]
-    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    figure = Figure(figsize=(7.5, 1.2 + 0.42 * len(found["scores"])), layout="constrained")
     axes = figure.subplots()
     for row, scores in enumerate(found["scores"].values()):
         pooled = np.array(scores["pooled"], float)[:, -1]
@@ -69,7 +77,7 @@ def draw(content: dict) -> Figure:
         axes.plot(pooled, [row + 0.1] * len(pooled), "o", color="C0", label=None if row else "pooled")
         axes.plot(per, [row - 0.1] * len(per), "s", color="C1", label=None if row else "per configuration")
     ceiling = next(iter(found["scores"].values()))["ceiling"]
-    title = f"{found['point']}: {len(found['configurations'])} configurations, {found['folds']} folds" + (f"; noise ceiling {ceiling[-1]:.3f}" if ceiling else "")
+    title = f"{found['point']}: {len(found['configurations'])} configurations, {found['folds']} folds" + (f"; noise ceiling {ceiling[-1]:.3f}" if ceiling[-1] else "")
     axes.set_yticks(range(len(found["scores"])), list(found["scores"]))
     axes.invert_yaxis()
     axes.set(xlabel="Pearson correlation, A particles", title=title)

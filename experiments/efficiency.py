@@ -61,6 +61,8 @@ def draw(content: dict) -> Figure:
         if ceiling:
             axes.axhline(np.mean(np.array(ceiling)[pick]), color="k", linestyle=":", label="noise ceiling")
         axes.set(xlabel="training configurations", ylabel="Pearson correlation, A, pooled", xscale="log", title=f"{found['point']}, {title}")
+        axes.set_xticks(found["sizes"], map(str, found["sizes"]))
+        axes.set_xticks([], minor=True)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=7)
     return figure

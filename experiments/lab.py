@@ -12,6 +12,9 @@ from equijax.baselines.config import BaselineConfig
 from equijax.baselines.run import open_baseline, train_baseline
 from equijax.configs import to_dict
 from equijax.data.cache import Cache, content_key
+from equijax.data.convert import write_snapshots
+from equijax.data.formats import keeps_trajectories
+from equijax.data.reversal import reversed_snapshots
 from equijax.data.samples import Quenches
 from equijax.data.snapshots import SnapshotSet
 from equijax.data.splits import Split, split_names
@@ -102,6 +105,21 @@ class Lab:
         if not (run / "config.json").exists():
             train_baseline(config, run, self.cache, quiet=True, split=split)
         return open_baseline(run)[0]
+
+    def ends(self, point: StatePoint, most: int) -> StatePoint | None:
+        """Return the state point with the ends of its trajectories to train on beside it, or None where the files keep no trajectories.
+
+        Args:
+            point: of files in a format that keeps trajectories.
+            most: ends of each configuration.
+        """
+        path = self.folder / f"ends{most}-{point.content[:16]}.h5"
+        if not keeps_trajectories(point.paths[0]):
+            return None
+        if not path.exists():
+            quenched = map(Quenches(self.cache), reversed_snapshots(point.paths[0], most=most))
+            write_snapshots(path, tqdm(quenched, desc="ends of trajectories", unit="configuration", leave=False))
+        return dataclasses.replace(point, paths=(*point.paths, str(path)), content=content_key(point.content, most))
 
     def networks(self, config: TrainConfig, point: StatePoint, about: str, split: Split | None = None) -> list[Predictor]:
         """Return networks of all seeds."""

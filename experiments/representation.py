@@ -60,13 +60,14 @@ def _features(network: Predictor, snapshots: list[Snapshot]) -> np.ndarray:
 
 def _decoder_direction(network: Predictor, source: StatePoint, features: np.ndarray) -> np.ndarray:
     """Return the linear combination of invariants that predicts the last propensity at the temperature of the training."""
-    parts = []
-    for name in ("train", "validation"):
-        snapshots = source.part(name)
-        measured = np.concatenate([s.propensity[s.types == 0, -1:] for s in snapshots if s.propensity is not None])
-        parts.append((_features(network, snapshots), np.zeros(len(measured), int), measured))
+    parts = {"train": [], "validation": []}
+    for name, tables in parts.items():
+        for s in source.part(name):
+            assert s.propensity is not None
+            chosen = s.propensity[s.types == 0, -1:]
+            tables.append((_features(network, [s]), np.zeros(len(chosen), int), chosen))
     decoder = Ridge()
-    decoder.fit(parts[0], parts[1])
+    decoder.fit(parts["train"], parts["validation"])
     return decoder.outputs(features, np.zeros(len(features), int))[:, 0]
 
 

@@ -20,6 +20,7 @@ class Scale:
         layers, orders, channels: compared in the study of depth and width.
         training_sizes: numbers of training configurations in the study of data efficiency; larger ones than there are are left out.
         folds: of the cross-validation.
+        ends: of the trajectories of each configuration to train on beside it, where the files keep them.
         perceptron, graph_network: sizes of these baselines.
     """
 
@@ -33,6 +34,7 @@ class Scale:
     channels: tuple[int, ...]
     training_sizes: tuple[int, ...]
     folds: int = 5
+    ends: int = 32
     perceptron: PerceptronConfig = PerceptronConfig()
     graph_network: GraphNetworkConfig = GraphNetworkConfig()
 
@@ -57,6 +59,7 @@ SCALES: dict[str, Scale] = {
         channels=(4,),
         training_sizes=(1, 2),
         folds=2,
+        ends=1,
         perceptron=PerceptronConfig(((4,),), (1e-3,), epochs=2),
         graph_network=GraphNetworkConfig(width=8, passes=1, learning_rates=(1e-3,), epochs=1),
     ),

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from matplotlib.figure import Figure
 
-from equijax.baselines.ridge import Ridge
+from equijax.baselines.ridge import Ridge, Table
 from equijax.data.splits import Split
 from equijax.inputs import TargetConfig, measure, propensity, restore, selected_halves, standardise
 from equijax.metrics import Scored
@@ -44,12 +44,11 @@ def _refitted(network: Predictor, target: StatePoint, targets: TargetConfig) -> 
     parts = {name: target.part(name) for name in ("train", "validation", "test")}
     statistics = measure(parts["train"], network.inputs, targets)
 
-    def table(snapshots: list[Snapshot]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        features = np.concatenate([network.invariants(snapshot) for snapshot in snapshots]).astype(float)
-        return features, np.concatenate([s.types for s in snapshots]), np.concatenate([standardise(s, targets, statistics) for s in snapshots])
+    def tables(snapshots: list[Snapshot]) -> list[Table]:
+        return [(network.invariants(s).astype(float), s.types, standardise(s, targets, statistics)) for s in snapshots]
 
     decoder = Ridge()
-    decoder.fit(table(parts["train"]), table(parts["validation"]))
+    decoder.fit(tables(parts["train"]), tables(parts["validation"]))
     scored = []
     for snapshot in parts["test"]:
         outputs = decoder.outputs(network.invariants(snapshot).astype(float), snapshot.types)

@@ -54,8 +54,7 @@ class Features:
             return physics.densities(snapshot, self._searches)
         return np.concatenate([physics.densities(snapshot, self._searches), physics.energies(snapshot, self._searches)], 1)
 
-    def of(self, snapshots: Sequence[Snapshot]) -> tuple[Float[np.ndarray, "n d"], Int[np.ndarray, "n"]]:
-        """Return the descriptors and types of all particles of several snapshots."""
-        numbers = tqdm(range(len(snapshots)), desc=f"{self.config.model}: descriptors", unit="configuration", disable=self.quiet)
-        both = [(self(snapshot), snapshot.types) for snapshot in (snapshots[i] for i in numbers)]
-        return np.concatenate([x for x, _ in both]), np.concatenate([types for _, types in both])
+    def each(self, snapshots: Sequence[Snapshot]) -> list[tuple[Float[np.ndarray, "n d"], Int[np.ndarray, "n"]]]:
+        """Return the descriptors and types of the particles of each snapshot."""
+        numbers = tqdm(range(len(snapshots)), desc=f"{self.config.model}: descriptors", unit="configuration", disable=self.quiet or not len(snapshots))
+        return [(self(snapshot), snapshot.types) for snapshot in (snapshots[i] for i in numbers)]

@@ -57,8 +57,14 @@ class _OnDescriptors:
         self.regression, self.features = regression, features
 
     def fit(self, train: Sequence[Snapshot], train_targets: list[np.ndarray], held: Sequence[Snapshot], held_targets: list[np.ndarray]) -> None:
-        both = [(*self.features.of(part), np.concatenate(targets)) for part, targets in ((train, train_targets), (held, held_targets))]
-        self.regression.fit(*both)
+        parts, others = (
+            [(x, types, y) for (x, types), y in zip(self.features.each(part), targets, strict=True)] for part, targets in ((train, train_targets), (held, held_targets))
+        )
+        if isinstance(self.regression, Ridge):
+            self.regression.fit(parts, others)
+        else:
+            joined = _joined(parts)
+            self.regression.fit(joined, _joined(others) if others else joined)
 
     def outputs(self, snapshot: Snapshot) -> Float[np.ndarray, "n t"]:
         return self.regression.outputs(self.features(snapshot), snapshot.types)
@@ -68,6 +74,11 @@ class _OnDescriptors:
 
     def load(self, arrays: dict[str, np.ndarray]) -> None:
         self.regression.load(arrays)
+
+
+def _joined(tables: Sequence[tuple]) -> tuple:
+    x, types, y = zip(*tables, strict=True)
+    return np.concatenate(x), np.concatenate(types), np.concatenate(y)
 
 
 Regression = GraphNetwork | _OnDescriptors
@@ -86,7 +97,8 @@ def fit(config: BaselineConfig, train: Sequence[Snapshot], validation: Sequence[
     Args:
         config: what it is.
         train: configurations to learn from.
-        validation: by which penalties, widths and rates are chosen; where there are none, the training set chooses.
+        validation: by which penalties, widths and rates are chosen; where there are none, ridge regressions leave each training configuration out in turn, and
+            for others the training set chooses.
         quiet: no progress bar.
 
     Raises:
@@ -95,7 +107,7 @@ def fit(config: BaselineConfig, train: Sequence[Snapshot], validation: Sequence[
     """
     if not len(train):
         raise ConfigError(f"{config.model}: no training configurations.")
-    held = validation if len(validation) else train
+    held = validation if len(validation) or config.model == "ridge" else train
     statistics = measure((train[i] for i in range(len(train))), InputConfig("thermal", energy=config.needs_quench), config.targets)
     model = regression(config, quiet)
     targets = [[standardise(part[i], config.targets, statistics) for i in range(len(part))] for part in (train, held)]

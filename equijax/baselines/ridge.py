@@ -1,5 +1,9 @@
 """Ridge regression on hand-written descriptors: the baseline a network has to beat."""
 
+import dataclasses
+import functools
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -7,6 +11,10 @@ from equijax.metrics import pearson
 from equijax.snapshot import N_TYPES
 
 PENALTIES = np.logspace(-1, 5, 13)
+
+
+Table = tuple[Float[np.ndarray, "n d"], Int[np.ndarray, "n"], Float[np.ndarray, "n t"]]
+"""Descriptors, types and targets of the particles of one or more configurations."""
 
 
 class Ridge:
@@ -18,28 +26,31 @@ class Ridge:
     def __init__(self) -> None:
         self._models: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = {}
 
-    def fit(
-        self,
-        train: tuple[Float[np.ndarray, "n d"], Int[np.ndarray, "n"], Float[np.ndarray, "n t"]],
-        validation: tuple[Float[np.ndarray, "m d"], Int[np.ndarray, "m"], Float[np.ndarray, "m t"]],
-    ) -> None:
-        """Fit to descriptors, types and targets, and choose penalties by the Pearson correlation on the validation set."""
+    def fit(self, train: Sequence[Table], validation: Sequence[Table]) -> None:
+        """Fit to configurations, and choose penalties by the Pearson correlation on the validation set.
+
+        Without a validation set, each training configuration is predicted from the others in turn, and the penalties chosen by all these predictions.
+        """
         for kind in range(N_TYPES):
-            (x, y), (held_x, held_y) = ((part[0][part[1] == kind], part[2][part[1] == kind]) for part in (train, validation))
-            if not len(x):
+            parts, held = (_of_type(tables, kind) for tables in (train, validation))
+            if not parts:
                 continue
-            if not len(held_x):
-                held_x, held_y = x, y
-            mean, scale = x.mean(0), x.std(0)
+            x, y = _joined(parts)
+            mean, scale, offset = x.mean(0), x.std(0), y.mean(0)
             scale[scale == 0] = 1
-            z, offset = (x - mean) / scale, y.mean(0)
-            values, vectors = np.linalg.eigh(z.T @ z)
-            projected = vectors.T @ (z.T @ (y - offset))
-            solutions = [vectors @ (projected / (values + penalty)[:, None]) for penalty in PENALTIES]
-            held = (held_x - mean) / scale
-            scores = np.array([[pearson(held @ w[:, t], held_y[:, t]) for t in range(y.shape[1])] for w in solutions])
+            sums = [_Sums.of((x - mean) / scale, y - offset) for x, y in parts]
+            whole = functools.reduce(_Sums.together, sums)
+            if held:
+                held_x, held_y = _joined(held)
+                predicted = (held_x - mean) / scale @ whole.solutions()
+            elif len(parts) > 1:
+                held_y = y
+                predicted = np.concatenate([(x - mean) / scale @ whole.without(own).solutions() for (x, _), own in zip(parts, sums, strict=True)], 1)
+            else:
+                held_y, predicted = y, (x - mean) / scale @ whole.solutions()
+            scores = np.array([[pearson(one[:, t], held_y[:, t]) for t in range(y.shape[1])] for one in predicted])
             best = np.nan_to_num(scores, nan=-2).argmax(0)
-            self._models[kind] = mean, scale, np.stack([solutions[k][:, t] for t, k in enumerate(best)], 1), offset
+            self._models[kind] = mean, scale, np.stack([whole.solutions()[k][:, t] for t, k in enumerate(best)], 1), offset
 
     def outputs(self, x: Float[np.ndarray, "n d"], types: Int[np.ndarray, "n"]) -> Float[np.ndarray, "n t"]:
         """Return the predicted targets; not a number for types that were not there."""
@@ -60,3 +71,41 @@ class Ridge:
         for kind in range(N_TYPES):
             if f"{kind}/mean" in arrays:
                 self._models[kind] = tuple(arrays[f"{kind}/{name}"] for name in ("mean", "scale", "weights", "offset"))  # type: ignore[assignment]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sums:
+    """All that a ridge regression keeps of its data: Z^T Z (d, d) and Z^T y (d, t)."""
+
+    gram: np.ndarray
+    products: np.ndarray
+
+    @staticmethod
+    def of(z: np.ndarray, y: np.ndarray) -> "_Sums":
+        return _Sums(z.T @ z, z.T @ y)
+
+    def together(self, other: "_Sums") -> "_Sums":
+        return _Sums(self.gram + other.gram, self.products + other.products)
+
+    def without(self, part: "_Sums") -> "_Sums":
+        return _Sums(self.gram - part.gram, self.products - part.products)
+
+    def solutions(self) -> np.ndarray:
+        """Return the weights (penalties, d, t) for every penalty."""
+        values, vectors = self._spectrum
+        projected = vectors.T @ self.products
+        return np.stack([vectors @ (projected / (values + penalty)[:, None]) for penalty in PENALTIES])
+
+    @functools.cached_property
+    def _spectrum(self) -> tuple[np.ndarray, np.ndarray]:
+        values, vectors = np.linalg.eigh(self.gram)
+        return np.maximum(values, 0), vectors
+
+
+def _of_type(tables: Sequence[Table], kind: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    parts = [(x[types == kind], y[types == kind]) for x, types, y in tables]
+    return [(x, y) for x, y in parts if len(x)]
+
+
+def _joined(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    return np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])

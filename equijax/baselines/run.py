@@ -12,7 +12,7 @@ from equijax.data.cache import Cache
 from equijax.data.files import read_json, whole_file, write_json
 from equijax.data.samples import Quenches
 from equijax.data.snapshots import SnapshotSet
-from equijax.data.splits import Split, split_names
+from equijax.data.splits import Split, origin, split_names
 from equijax.errors import CheckpointError, ConfigError
 from equijax.inputs import Statistics, propensity
 from equijax.metrics import Scored, selection_score
@@ -38,6 +38,9 @@ def train_baseline(config: BaselineConfig, folder: Path, cache: Cache, quiet: bo
     if (folder / "config.json").exists():
         raise ConfigError(f"{folder}: already holds a run; choose another folder.")
     snapshots = SnapshotSet.read(config.data)
+    single = next((name for name in snapshots.names if name != origin(name)), None)
+    if single is not None:
+        raise ConfigError(f"{single} is the end of a single trajectory; baselines learn from ensembles of them: leave the file it is in out of the data.")
     split = split or split_names(snapshots.names, config.validation, config.test, config.split_seed)
     if config.needs_quench:
         snapshots = snapshots.mapped(Quenches(cache))

@@ -93,7 +93,7 @@ def convert(sources: Annotated[Paths, tyro.conf.Positional], out: Path, quench: 
 def reverse(source: Annotated[Path, tyro.conf.Positional], out: Path, time: int = -1, most: int | None = None, quench: bool = True) -> None:
     """Take the ends of trajectories as further training configurations, each with the displacements of its own trajectory, which runs both ways.
 
-    Train on SOURCE and OUT together, with `--set trajectory_noise=12`; what stems from validation and test configurations is left out there.
+    Train on SOURCE and OUT together (`equijax train ends --data SOURCE OUT`); what stems from validation and test configurations is left out there.
 
     Args:
         source: file or folder that keeps the positions of all trajectories: BOTAN npz or DeepMind pickles.

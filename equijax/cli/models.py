@@ -43,7 +43,7 @@ def train(
     """Train a network, or fit a baseline.
 
     Args:
-        config: a preset (paper, inherent, quickstart; baselines: ridge, ridge-thermal, ridge-inherent, perceptron, energy, density, bapst), or a YAML or
+        config: a preset (paper, inherent, ends, quickstart; baselines: ridge, ridge-thermal, ridge-inherent, perceptron, energy, density, bapst), or a YAML or
             JSON file (of a baseline, if it names a `model`).
         out: folder of the run.
         data: files, folders or archives with measured propensities.

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import flax.struct
 import jax
@@ -14,7 +14,7 @@ from jaxtyping import Float
 from equijax._types import AnyArray
 from equijax.data.cache import Cache, content_key
 from equijax.data.snapshots import SnapshotSet
-from equijax.graph.graph import Graph, build_graph, paired, slot_capacity
+from equijax.graph.graph import Graph, build_graph, paired
 from equijax.graph.neighbors import KEPT, Searches
 from equijax.graph.pairs import Pairs
 from equijax.inputs import InputConfig, Positions, Statistics, TargetConfig, graph_positions, node_features, standardise
@@ -111,15 +111,6 @@ class Capacity:
 
     nodes: int
     slots: int
-
-    @staticmethod
-    def of(snapshots: Iterable[Snapshot], pairs: Callable[[Snapshot, Positions], Pairs], inputs: InputConfig) -> "Capacity":
-        """Return the capacity a data set needs."""
-        nodes, widest = 0, 0
-        for snapshot in snapshots:
-            nodes = max(nodes, len(snapshot))
-            widest = max(widest, *(int(np.bincount(pairs(snapshot, which).receivers).max(initial=0)) for which in inputs.sets))
-        return Capacity(nodes, slot_capacity(widest))
 
 
 class SampleSource:

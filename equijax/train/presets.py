@@ -22,6 +22,17 @@ PRESETS: dict[str, TrainConfig] = {
         patience=160,
         mirror=True,
     ),
+    # The same where the ends of trajectories are there to learn from (`equijax data reverse`): thirty times as many configurations in a pass.
+    "ends": TrainConfig(
+        network=_SMALL,
+        inputs=InputConfig("inherent", energy=True),
+        targets=TargetConfig(centre="configuration"),
+        optimizer=OptimizerConfig(learning_rate=2.5e-3, ema=0.99),
+        epochs=12,
+        patience=12,
+        mirror=True,
+        trajectory_noise=12.0,
+    ),
     # All times from shortest to relaxation: both positions, the inherent ones as a vector on each particle, and a decoder that reads every layer:
     # what decides the shortest times is in the first.
     "quickstart": TrainConfig(

@@ -9,9 +9,11 @@ import pytest
 from equijax.baselines.config import BASELINES, BaselineConfig, GraphNetworkConfig, PerceptronConfig
 from equijax.baselines.descriptors import DescriptorConfig, descriptors
 from equijax.baselines.fitted import fit
+from equijax.baselines.ridge import PENALTIES, Ridge
 from equijax.baselines.run import open_baseline, train_baseline
 from equijax.data.cache import Cache
 from equijax.data.convert import write_snapshots
+from equijax.data.splits import relative
 from equijax.errors import CheckpointError, ConfigError
 from equijax.evaluation import evaluate, score
 from equijax.inputs import TargetConfig
@@ -88,6 +90,40 @@ def test_a_run_folder_gives_the_same_predictions(name, store, tmp_path):
     assert np.array_equal(again.predict(snapshot).propensity, evaluation.scored[0].predicted)
     with pytest.raises(ConfigError, match="already holds a run"):
         train_baseline(quick, tmp_path / "run", Cache(None), quiet=True)
+
+
+def test_without_validation_a_ridge_leaves_configurations_out():
+    """Noise common to the particles of a configuration: only configurations that were left out show that it teaches nothing."""
+    rng = np.random.default_rng(0)
+
+    def table(own):
+        x = rng.standard_normal((40, 30)) + 3 * rng.standard_normal((1, 30))
+        return x, np.zeros(40, np.int32), (x[:, :1] + 5 * rng.standard_normal() + own * rng.standard_normal((40, 1)))
+
+    tables = [table(1.0) for _ in range(6)]
+    ridge = Ridge()
+    ridge.fit(tables, [])
+    x, y = (np.concatenate([part[k] for part in tables]) for k in (0, 2))
+    mean, scale, offset = x.mean(0), x.std(0), y.mean(0)
+    left_out = []
+    for penalty in PENALTIES:
+        predicted = []
+        for i, (one, _, _) in enumerate(tables):
+            others_x, others_y = (np.concatenate([part[k] for j, part in enumerate(tables) if j != i]) for k in (0, 2))
+            z = (others_x - mean) / scale
+            predicted.append((one - mean) / scale @ np.linalg.solve(z.T @ z + penalty * np.eye(30), z.T @ (others_y - offset)))
+        left_out.append(pearson(np.concatenate(predicted)[:, 0], y[:, 0]))
+    z = (x - mean) / scale
+    weights = np.linalg.solve(z.T @ z + PENALTIES[int(np.argmax(left_out))] * np.eye(30), z.T @ (y - offset))
+    assert np.allclose(ridge.outputs(x, np.zeros(len(x), np.int32)), z @ weights + offset, rtol=1e-8)
+    assert np.argmax(left_out) > 0
+
+
+def test_baselines_refuse_the_ends_of_single_trajectories(store, snapshots, tmp_path):
+    ends = tmp_path / "ends.h5"
+    write_snapshots(ends, [snapshots[0].replace(name=relative(snapshots[0].name, 0), trajectories=1)])
+    with pytest.raises(ConfigError, match="end of a single trajectory"):
+        train_baseline(BaselineConfig("ridge", (str(store), str(ends)), 2.0, 1.0, descriptors=PLAIN), tmp_path / "run", Cache(None), quiet=True)
 
 
 def test_the_mean_of_several_runs(store, tmp_path):

@@ -111,7 +111,7 @@ def test_the_loss_is_proportional_to_the_weight(mixed):
     batch = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], sample)
     loss, _, gradient = differentiate(variables["params"], variables.get("batch_stats", {}), batch)
     twice, _, double = differentiate(variables["params"], variables.get("batch_stats", {}), batch.replace(weights=2 * batch.weights))
-    assert twice == pytest.approx(2 * loss, rel=1e-6)
+    assert float(twice) == pytest.approx(2 * float(loss), rel=1e-6)
     for one, two in zip(jax.tree.leaves(gradient), jax.tree.leaves(double), strict=True):
         assert np.allclose(two, 2 * one, rtol=1e-5, atol=1e-7)
 

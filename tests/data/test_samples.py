@@ -3,6 +3,7 @@ import numpy as np
 from equijax.data.cache import Cache
 from equijax.data.samples import Capacity, PairFinder, Quenches, SampleSource
 from equijax.data.snapshots import SnapshotSet
+from equijax.graph.graph import slot_capacity
 from equijax.inputs import InputConfig, TargetConfig, measure
 from equijax.md import quench as quench_module
 from equijax.testing import toy_snapshot
@@ -16,9 +17,9 @@ def source(memory):
     reads = []
     whole = SnapshotSet([s.name for s in snapshots], lambda i: reads.append(i) or snapshots[i])
     pairs = PairFinder(1.6, Cache(None))
-    capacity = Capacity.of(snapshots, pairs, INPUTS)
+    capacity = Capacity(64, slot_capacity(max(int(np.bincount(pairs(s, "thermal").receivers).max()) for s in snapshots)))
     statistics = measure(snapshots, INPUTS, TargetConfig())
-    return SampleSource(whole, pairs, INPUTS, TargetConfig(), statistics, capacity, memory), reads
+    return SampleSource(whole, pairs, INPUTS, TargetConfig(), statistics, capacity, memory=memory), reads
 
 
 def test_what_does_not_fit_the_memory_is_read_again_and_the_same():

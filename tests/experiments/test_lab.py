@@ -9,11 +9,13 @@ from equijax.baselines.config import BaselineConfig
 from equijax.baselines.descriptors import DescriptorConfig
 from equijax.data.cache import Cache
 from equijax.data.convert import write_snapshots
+from equijax.data.formats import read_snapshots
 from equijax.data.splits import Split
 from equijax.errors import CheckpointError, ConfigError
 from equijax.inputs import InputConfig
 from equijax.metrics import Scored, table
 from equijax.testing import toy_snapshot
+from experiments.accuracy import joined
 from experiments.lab import Lab, bars, by_seed, paired
 from experiments.scales import SCALES
 
@@ -129,3 +131,30 @@ def test_baselines_are_kept_likewise(data, tmp_path):
 def test_one_data_set_for_each_temperature(data, tmp_path):
     with pytest.raises(ConfigError, match=r"two data sets are of T = 0\.5"):
         Lab(SCALES["toy"], [data / "0.5.h5", data / "0.5.h5"], tmp_path, Cache(None))
+
+
+def test_scores_of_folds_are_pooled_within_each():
+    """Two folds with means and scales of their own, as two models have: each is scored alone."""
+    parts = [by_seed([scored(1.0, seed, 2) for seed in range(2)]) for _ in range(2)]
+    both = joined(parts)
+    assert np.allclose(both["pooled"], parts[0]["pooled"])
+    assert np.shape(both["per_configuration"]) == (2, 4, 2)
+    assert len(both["configurations"]) == 4
+    assert both["ceiling"] == pytest.approx(parts[0]["ceiling"])
+
+
+def test_stores_have_no_ends_of_trajectories(data, tmp_path):
+    lab = Lab(SCALES["toy"], [data / "0.5.h5"], tmp_path, Cache(None))
+    assert lab.ends(lab.points[0], 1) is None
+
+
+def test_a_model_belongs_to_the_content_of_its_data(data, tmp_path):
+    """The same file name with other propensities is another state point."""
+    lab = Lab(SCALES["toy"], [data / "0.5.h5"], tmp_path / "runs", Cache(None))
+    point = lab.points[0]
+    copy = tmp_path / "copy.h5"
+    read = list(read_snapshots(data / "0.5.h5"))
+    write_snapshots(copy, read)
+    assert point.written(copy).content == point.content
+    write_snapshots(copy, [s.replace(propensity=2 * s.propensity) for s in read])
+    assert point.written(copy).content != point.content

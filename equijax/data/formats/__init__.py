@@ -53,6 +53,13 @@ def read_snapshots(path: str | Path) -> Iterator[Snapshot]:
         raise DataFormatError(f"{path}: no reader for this kind of file; expected a folder or one of {', '.join(SUFFIXES)}.")
 
 
+def keeps_trajectories(path: str | Path) -> bool:
+    """Whether `read_trajectories` can read a file, or the files of a folder, as far as their names say."""
+    path = Path(path)
+    files = [file for file in sorted(path.rglob("*")) if file.name.endswith(SUFFIXES)] if path.is_dir() else [path]
+    return bool(files) and all(file.suffix in {".pickle", ".pkl"} or _BOTAN_TIME.search(file.name) for file in files)
+
+
 def read_trajectories(path: str | Path) -> Iterator[tuple[Snapshot, np.ndarray]]:
     """Yield every configuration with the unwrapped positions (t, trajectories, n, 3) in which its trajectories were at the measured times.
 
