@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from equijax.data.formats import read_trajectories
-from equijax.data.splits import relative
+from equijax.data.splits import end_of
 from equijax.errors import DataFormatError
 from equijax.snapshot import Snapshot
 
@@ -37,7 +37,7 @@ def reversed_snapshots(path: str | Path, time: int = -1, most: int | None = None
                 positions=end,
                 types=snapshot.types,
                 box=snapshot.box,
-                name=relative(snapshot.name, number),
+                name=end_of(snapshot.name, number),
                 temperature=snapshot.temperature,
                 times=snapshot.times[time : time + 1 or None],
                 propensity=np.linalg.norm(end - snapshot.positions, axis=1)[:, None],

@@ -1,6 +1,7 @@
 """Splits by independent configuration: everything that stems from one configuration lies on one side."""
 
 import dataclasses
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,21 +18,29 @@ class Split:
     test: tuple[str, ...]
 
 
-RELATIVE = "#"
+_END = re.compile(r"#end\d+$")
 
 
-def relative(name: str, number: int) -> str:
-    """Return the name of a further configuration that stems from one of this name: they never stand on different sides of a split."""
-    return f"{name}{RELATIVE}{number}"
+def end_of(name: str, number: int) -> str:
+    """Return the name of the configuration in which a trajectory of this one ended."""
+    return f"{name}#end{number}"
 
 
 def origin(name: str) -> str:
-    """Return the name of the configuration that this one stems from: itself, or what `relative` was given."""
-    return name.split(RELATIVE)[0]
+    """Return the name of the configuration that this one stems from: itself, or what `end_of` was given. They never stand on different sides of a split."""
+    return _END.sub("", name)
 
 
-def with_relatives(split: Split, names: Sequence[str]) -> Split:
-    """Return the split with everything that stems from its training configurations in the training part; what stems from others is left out."""
+def with_ends(split: Split, names: Sequence[str]) -> Split:
+    """Return the split with everything that stems from its training configurations in the training part; what stems from others is left out.
+
+    Raises:
+        ConfigError: a name is that of an end whose own configuration is not there, so that nothing says on which side it belongs.
+    """
+    known = set(names)
+    lost = next((name for name in names if origin(name) not in known), None)
+    if lost is not None:
+        raise ConfigError(f"{lost} is the end of a trajectory of {origin(lost)}, which is not in the data; give its file too.")
     chosen = {*split.train, *split.validation, *split.test}
     more = tuple(name for name in names if name not in chosen and origin(name) in split.train)
     return Split(split.train + more, split.validation, split.test)
@@ -41,14 +50,14 @@ def split_names(names: Sequence[str], validation: float, test: float, seed: int)
     """Divide configurations at random.
 
     Args:
-        names: of the configurations; a name that occurs twice is one configuration, and those that stem from another (`relative`) go where it goes,
+        names: of the configurations; a name that occurs twice is one configuration, and those that stem from another (`end_of`) go where it goes,
             but are not tested and choose nothing.
         validation: how many to choose by: a fraction if below 1, a number otherwise.
         test: how many to keep for the test, likewise.
         seed: of the shuffle.
 
     Raises:
-        ConfigError: nothing is left to train on.
+        ConfigError: nothing is left to train on, or an end of a trajectory is there without its configuration.
     """
     unique = sorted({name for name in names if name == origin(name)})
     counts = [share if share >= 1 else np.ceil(share * len(unique)) for share in (validation, test)]
@@ -58,4 +67,4 @@ def split_names(names: Sequence[str], validation: float, test: float, seed: int)
     if held + tested >= len(unique):
         raise ConfigError(f"{len(unique)} configurations cannot give {held} for validation and {tested} for the test and leave one to train; add data or ask for less.")
     order = [unique[i] for i in np.random.default_rng(seed).permutation(len(unique))]
-    return with_relatives(Split(tuple(order[held + tested :]), tuple(order[:held]), tuple(order[held : held + tested])), names)
+    return with_ends(Split(tuple(order[held + tested :]), tuple(order[:held]), tuple(order[held : held + tested])), names)

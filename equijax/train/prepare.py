@@ -8,7 +8,7 @@ from tqdm import tqdm
 from equijax.data.cache import Cache, content_key
 from equijax.data.samples import Capacity, PairFinder, Quenches, SampleSource
 from equijax.data.snapshots import SnapshotSet
-from equijax.data.splits import Split, split_names, with_relatives
+from equijax.data.splits import Split, split_names, with_ends
 from equijax.graph.graph import slot_capacity
 from equijax.inputs import Statistics, measure
 from equijax.network import NetworkConfig
@@ -52,7 +52,7 @@ def prepare(config: TrainConfig, cache: Cache, quiet: bool = False, split: Split
     snapshots = SnapshotSet.read(config.data)
     if split is None:
         split = split_names(snapshots.names, config.validation, config.test, config.split_seed)
-    split = with_relatives(split, snapshots.names)
+    split = with_ends(split, snapshots.names)
     snapshots = snapshots.chosen([*split.train, *split.validation, *split.test])
     if config.inputs.needs_quench:
         bar: tqdm | None = None

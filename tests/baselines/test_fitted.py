@@ -13,7 +13,7 @@ from equijax.baselines.ridge import PENALTIES, Ridge
 from equijax.baselines.run import open_baseline, train_baseline
 from equijax.data.cache import Cache
 from equijax.data.convert import write_snapshots
-from equijax.data.splits import relative
+from equijax.data.splits import end_of
 from equijax.errors import CheckpointError, ConfigError
 from equijax.evaluation import evaluate, score
 from equijax.inputs import TargetConfig
@@ -121,7 +121,7 @@ def test_without_validation_a_ridge_leaves_configurations_out():
 
 def test_baselines_refuse_the_ends_of_single_trajectories(store, snapshots, tmp_path):
     ends = tmp_path / "ends.h5"
-    write_snapshots(ends, [snapshots[0].replace(name=relative(snapshots[0].name, 0), trajectories=1)])
+    write_snapshots(ends, [snapshots[0].replace(name=end_of(snapshots[0].name, 0), trajectories=1)])
     with pytest.raises(ConfigError, match="end of a single trajectory"):
         train_baseline(BaselineConfig("ridge", (str(store), str(ends)), 2.0, 1.0, descriptors=PLAIN), tmp_path / "run", Cache(None), quiet=True)
 

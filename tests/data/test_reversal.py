@@ -10,7 +10,7 @@ import pytest
 from equijax.data.cache import Cache
 from equijax.data.convert import write_snapshots
 from equijax.data.reversal import reversed_snapshots
-from equijax.data.splits import relative, split_names
+from equijax.data.splits import end_of, split_names
 from equijax.data.store import Store
 from equijax.errors import ConfigError, DataFormatError
 from equijax.inputs import InputConfig
@@ -32,7 +32,7 @@ def test_ends_look_back_on_the_displacement_of_their_own_trajectory(tmp_path):
     ends = list(reversed_snapshots(path, most=5))
     assert len(ends) == 5
     for k, snapshot in enumerate(ends):
-        assert snapshot.name == f"T0.44/N10_1#{k}"
+        assert snapshot.name == f"T0.44/N10_1#end{k}"
         assert snapshot.trajectories == 1
         assert snapshot.times == pytest.approx([4120.0])
         assert np.array_equal(snapshot.positions, final[k])
@@ -63,11 +63,14 @@ def test_files_without_trajectories_are_refused(tmp_path):
 
 def test_what_stems_from_a_configuration_stays_on_its_side_and_never_tests():
     names = [f"c{i}" for i in range(10)]
-    more = [relative(name, k) for name in names for k in range(3)]
+    more = [end_of(name, k) for name in names for k in range(3)]
     alone, both = split_names(names, 2, 3, seed=4), split_names(names + more, 2, 3, seed=4)
     assert both.validation == alone.validation
     assert both.test == alone.test
-    assert set(both.train) == {*alone.train, *(relative(name, k) for name in alone.train for k in range(3))}
+    assert set(both.train) == {*alone.train, *(end_of(name, k) for name in alone.train for k in range(3))}
+    with pytest.raises(ConfigError, match="c0#end0 is the end of a trajectory of c0, which is not in the data"):
+        split_names([end_of("c0", 0), "c1", "c2"], 1, 0, seed=0)
+    assert len(split_names(["run#1/a", "run#2/a", "run#end/a"], 1, 0, seed=0).train) == 2  # names that users may give
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +80,7 @@ def mixed(tmp_path_factory):
     time = {"times": np.array([1.0])}
     main = [toy_snapshot(4, seed=i) for i in range(6)]
     main = [s.replace(propensity=np.ones((len(s), 1)) * (i + 1), trajectories=32, **time) for i, s in enumerate(main)]
-    ends = [toy_snapshot(4, seed=10 + k).replace(name=relative(s.name, k), propensity=s.propensity, trajectories=1, **time) for s in main for k in range(2)]
+    ends = [toy_snapshot(4, seed=10 + k).replace(name=end_of(s.name, k), propensity=s.propensity, trajectories=1, **time) for s in main for k in range(2)]
     write_snapshots(folder / "main.h5", main)
     write_snapshots(folder / "ends.h5", ends)
     network = NetworkConfig(layers=1, l_max=0, channels=2, cutoff=1.6, batch_norm=False)
@@ -91,7 +94,7 @@ def test_configurations_weigh_by_their_trajectories_and_one_on_average(mixed):
     assert len(prepared.split.validation) == len(prepared.split.test) == 1
     source = prepared.source(mixed, prepared.split.train)
     weights = np.array([source[i].weights.max() for i in range(len(source))])
-    alone = np.array(["#" in name for name in prepared.split.train])
+    alone = np.array(["#end" in name for name in prepared.split.train])
     assert weights.mean() == pytest.approx(1)
     assert weights[~alone] / weights[alone].mean() == pytest.approx((1 + 12 / 1) / (1 + 12 / 32))
     plain = prepare(dataclasses.replace(mixed, trajectory_noise=0.0), Cache(None), quiet=True)
