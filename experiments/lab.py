@@ -13,8 +13,8 @@ from equijax.baselines.run import open_baseline, train_baseline
 from equijax.configs import to_dict
 from equijax.data.cache import Cache, content_key
 from equijax.data.convert import write_snapshots
+from equijax.data.ends import snapshots_with_ends
 from equijax.data.formats import keeps_trajectories
-from equijax.data.reversal import reversed_snapshots
 from equijax.data.samples import Quenches
 from equijax.data.snapshots import SnapshotSet
 from equijax.data.splits import Split, split_names
@@ -117,9 +117,9 @@ class Lab:
         if not keeps_trajectories(point.paths[0]):
             return None
         if not path.exists():
-            quenched = map(Quenches(self.cache), reversed_snapshots(point.paths[0], most=most))
+            quenched = map(Quenches(self.cache), snapshots_with_ends(point.paths[0], most=most))
             write_snapshots(path, tqdm(quenched, desc="ends of trajectories", unit="configuration", leave=False))
-        return dataclasses.replace(point, paths=(*point.paths, str(path)), content=content_key(point.content, most))
+        return dataclasses.replace(point, paths=(str(path),), content=content_key(point.content, most))
 
     def networks(self, config: TrainConfig, point: StatePoint, about: str, split: Split | None = None) -> list[Predictor]:
         """Return networks of all seeds."""

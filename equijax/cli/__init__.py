@@ -7,7 +7,7 @@ import sys
 
 import tyro
 
-from equijax.cli.data import convert, fetch, inspect, quench, reverse, simulate
+from equijax.cli.data import convert, ends, fetch, inspect, quench, simulate
 from equijax.cli.models import evaluate, predict, quickstart, train
 from equijax.errors import EquijaxError
 
@@ -28,7 +28,7 @@ COMMANDS = {
     "evaluate": evaluate,
     "predict": predict,
     "quench": quench,
-    "data": {"convert": convert, "reverse": reverse, "inspect": inspect, "fetch": fetch},
+    "data": {"convert": convert, "ends": ends, "inspect": inspect, "fetch": fetch},
     "info": info,
 }
 
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _data_help() -> None:
-    """Convert, reverse, inspect and fetch data: see equijax data --help."""
+    """Convert, inspect and fetch data, add the ends of trajectories: see equijax data --help."""
     main(["data", "--help"])
 
 

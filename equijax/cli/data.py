@@ -90,10 +90,10 @@ def convert(sources: Annotated[Paths, tyro.conf.Positional], out: Path, quench: 
     print(f"{out}: {count} configuration{'s' if count != 1 else ''}, {out.stat().st_size / 2**20:.1f} MiB.")
 
 
-def reverse(source: Annotated[Path, tyro.conf.Positional], out: Path, time: int = -1, most: int | None = None, quench: bool = True) -> None:
-    """Take the ends of trajectories as further training configurations, each with the displacements of its own trajectory, which runs both ways.
+def ends(source: Annotated[Path, tyro.conf.Positional], out: Path, time: int = -1, most: int | None = None, quench: bool = True) -> None:
+    """Add the ends of trajectories to their configurations, each with the displacements of its own trajectory, which runs both ways.
 
-    Train on SOURCE and OUT together (`equijax train ends --data SOURCE OUT`); what stems from validation and test configurations is left out there.
+    For `equijax train ends --data OUT`: ends of the configurations for validation and test are left out there.
 
     Args:
         source: file or folder that keeps the positions of all trajectories: BOTAN npz or DeepMind pickles.
@@ -103,13 +103,13 @@ def reverse(source: Annotated[Path, tyro.conf.Positional], out: Path, time: int 
         quench: add inherent structures.
     """
     from equijax.data.convert import write_snapshots
-    from equijax.data.reversal import reversed_snapshots
+    from equijax.data.ends import snapshots_with_ends
     from equijax.data.samples import Quenches
 
-    ends = tqdm(reversed_snapshots(source, time, most), desc="ends of trajectories", unit="configuration")
+    found = tqdm(snapshots_with_ends(source, time, most), desc="configurations and ends", unit="configuration")
     quenches = Quenches(open_cache())
-    count = write_snapshots(out, (quenches(end) if quench else end for end in ends))
-    print(f"{out}: {count} configurations of one trajectory each.")
+    count = write_snapshots(out, (quenches(snapshot) if quench else snapshot for snapshot in found))
+    print(f"{out}: {count} configurations, ends of trajectories included.")
 
 
 def inspect(source: Annotated[Path, tyro.conf.Positional]) -> None:

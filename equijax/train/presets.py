@@ -22,7 +22,7 @@ PRESETS: dict[str, TrainConfig] = {
         patience=160,
         mirror=True,
     ),
-    # The same where the ends of trajectories are there to learn from (`equijax data reverse`): thirty times as many configurations in a pass.
+    # The same where the ends of trajectories are there to learn from (`equijax data ends`): thirty times as many configurations in a pass.
     "ends": TrainConfig(
         network=_SMALL,
         inputs=InputConfig("inherent", energy=True),

@@ -9,7 +9,8 @@ import pytest
 
 from equijax.data.cache import Cache
 from equijax.data.convert import write_snapshots
-from equijax.data.reversal import reversed_snapshots
+from equijax.data.ends import snapshots_with_ends
+from equijax.data.formats import read_snapshot
 from equijax.data.splits import end_of, split_names
 from equijax.data.store import Store
 from equijax.errors import ConfigError, DataFormatError
@@ -29,7 +30,11 @@ from tests.data.test_formats import botan, deepmind
 
 def test_ends_look_back_on_the_displacement_of_their_own_trajectory(tmp_path):
     path, initial, final = botan(tmp_path)
-    ends = list(reversed_snapshots(path, most=5))
+    itself, *ends = snapshots_with_ends(path, most=5)
+    whole = read_snapshot(path)
+    assert itself.name == whole.name
+    assert np.array_equal(itself.propensity, whole.propensity)
+    assert np.array_equal(itself.propensity_halves, whole.propensity_halves)
     assert len(ends) == 5
     for k, snapshot in enumerate(ends):
         assert snapshot.name == f"T0.44/N10_1#end{k}"
@@ -45,20 +50,23 @@ def test_deepmind_files_have_ends_at_every_time(tmp_path):
     content, positions = deepmind()
     path = tmp_path / "aggregated_data_0.pickle"
     path.write_bytes(pickle.dumps(content))
-    for number, time in enumerate([1.0, 5.0, 25.0, 100.0][: len(content["time_indices"])]):
-        first = next(reversed_snapshots(path, time=number - 4 if number % 2 else number))
-        assert first.times is not None
+    whole = read_snapshot(path)
+    for number in (0, 2, -1):
+        itself, first = list(snapshots_with_ends(path, time=number, most=1))
+        assert itself.times == first.times == whole.times[[number]]
+        assert np.array_equal(itself.propensity[:, 0], whole.propensity[:, number])
         assert first.propensity[:, 0] == pytest.approx(np.linalg.norm(first.positions - positions, axis=1))
-        assert time > 0
+        # The four trajectories of this file are alike.
+        assert first.propensity[:, 0] == pytest.approx(whole.propensity[:, number])
     with pytest.raises(DataFormatError, match="none of number 9"):
-        next(reversed_snapshots(path, time=9))
+        next(snapshots_with_ends(path, time=9))
 
 
 def test_files_without_trajectories_are_refused(tmp_path):
     store = tmp_path / "toy.h5"
     write_snapshots(store, [toy_snapshot(4)])
     with pytest.raises(DataFormatError, match="keeps no trajectories"):
-        next(reversed_snapshots(store))
+        next(snapshots_with_ends(store))
 
 
 def test_what_stems_from_a_configuration_stays_on_its_side_and_never_tests():

@@ -17,8 +17,8 @@ from equijax.errors import DataFormatError
 from equijax.snapshot import Snapshot
 
 
-def reversed_snapshots(path: str | Path, time: int = -1, most: int | None = None) -> Iterator[Snapshot]:
-    """Yield the ends of trajectories as configurations, each with the displacements of its one trajectory as propensity.
+def snapshots_with_ends(path: str | Path, time: int = -1, most: int | None = None) -> Iterator[Snapshot]:
+    """Yield every configuration with its propensity at one time, and after it the ends of its trajectories, each with the displacements of that trajectory.
 
     Args:
         path: file or folder that keeps the positions of every trajectory: BOTAN npz or DeepMind pickles.
@@ -30,8 +30,13 @@ def reversed_snapshots(path: str | Path, time: int = -1, most: int | None = None
     """
     for snapshot, ends in read_trajectories(path):
         assert snapshot.times is not None
+        assert snapshot.propensity is not None
         if not -len(ends) <= time < len(ends):
             raise DataFormatError(f"{snapshot.name}: has {len(ends)} times, numbered from 0; there is none of number {time}.")
+        column, halves = [time % len(ends)], snapshot.propensity_halves
+        yield snapshot.replace(
+            times=snapshot.times[column], propensity=snapshot.propensity[:, column], propensity_halves=None if halves is None else halves[:, :, column]
+        )
         for number, end in enumerate(ends[time][:most]):
             yield Snapshot(
                 positions=end,
@@ -39,7 +44,7 @@ def reversed_snapshots(path: str | Path, time: int = -1, most: int | None = None
                 box=snapshot.box,
                 name=end_of(snapshot.name, number),
                 temperature=snapshot.temperature,
-                times=snapshot.times[time : time + 1 or None],
+                times=snapshot.times[column],
                 propensity=np.linalg.norm(end - snapshot.positions, axis=1)[:, None],
                 trajectories=1,
             )
