@@ -13,6 +13,7 @@ from equijax.data.cache import Cache
 from equijax.data.files import write_json
 from equijax.data.samples import Quenches
 from equijax.data.snapshots import SnapshotSet
+from equijax.data.splits import ensembles
 from equijax.errors import CheckpointError, ConfigError
 from equijax.inputs import TargetConfig, propensity, selected_halves, selected_times
 from equijax.metrics import Row, Scored, table
@@ -38,7 +39,7 @@ class Evaluation:
 
 
 def evaluate(runs: Path | Sequence[Path], cache: Cache, data: Sequence[str] = (), part: str | None = None, align: Align = "times") -> Evaluation:
-    """Score the best weights of a run, or the mean prediction of several.
+    """Score the best weights of a run, or the mean prediction of several, on ensembles of trajectories; ends of single ones are left out.
 
     Args:
         runs: their folders.
@@ -57,6 +58,7 @@ def evaluate(runs: Path | Sequence[Path], cache: Cache, data: Sequence[str] = ()
     stored, split = metas[0]["config"], metas[0]["split"]
     if data:
         snapshots, part = SnapshotSet.read(data), "data"
+        snapshots = snapshots.chosen(ensembles(snapshots.names))
         for meta in metas:
             _refuse_seen(snapshots, meta)
     else:
@@ -101,7 +103,7 @@ def _own_part(folder: Path, config: dict, split: dict, part: str) -> SnapshotSet
     gone = sorted(set(split[part]) - set(snapshots.names))
     if gone:
         raise CheckpointError(f"{folder}: the run's data no longer hold {gone[0]}; put it back, or give --data.")
-    return snapshots.chosen(split[part])
+    return snapshots.chosen(ensembles(split[part]))
 
 
 def _refuse_seen(snapshots: SnapshotSet, meta: dict, parts: Sequence[str] = ("train", "validation")) -> None:
@@ -129,7 +131,7 @@ def baseline_rows(evaluation: Evaluation, config: BaselineConfig, cache: Cache, 
     tested = evaluation.snapshots
     if config.needs_quench:
         snapshots, tested = (part.mapped(Quenches(cache)) for part in (snapshots, tested))
-    parts = [[part[i] for i in range(len(part))] for part in (snapshots.chosen(split[name]) for name in ("train", "validation"))]
+    parts = [[part[i] for i in range(len(part))] for part in (snapshots.chosen(ensembles(split[name])) for name in ("train", "validation"))]
     baseline = fit(config, *parts, quiet=quiet)
     return table(score(baseline, tested, config.targets, align), sorted({row.time for row in evaluation.rows}))
 

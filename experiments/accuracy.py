@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from equijax.baselines.config import BASELINES, BaselineConfig
 from equijax.baselines.descriptors import DescriptorConfig
-from equijax.data.splits import Split
+from equijax.data.splits import Split, ensembles
 from equijax.errors import ConfigError
 from equijax.inputs import TargetConfig
 from equijax.model import Ensemble
@@ -25,7 +25,7 @@ BOTH = BaselineConfig(descriptors=DescriptorConfig(("thermal", "inherent"), ener
 def run(lab: Lab) -> dict:
     """Leave every part of the configurations out in turn; nothing of what is left out chooses anything."""
     point = lab.points[0]
-    names = [str(name) for name in np.random.default_rng(0).permutation(point.snapshots.names)]
+    names = [str(name) for name in np.random.default_rng(0).permutation(ensembles(point.snapshots.names))]
     folds, seeds = lab.scale.folds, lab.scale.seeds
     if len(names) < folds:
         raise ConfigError(f"{folds} folds need as many configurations, there are {len(names)}; give more.")

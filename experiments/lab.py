@@ -93,6 +93,9 @@ class Lab:
             resume = (run / "config.json").exists() and any((run / "checkpoints").glob("[0-9]*"))
             if not resume and (run / "config.json").exists():
                 (run / "config.json").unlink()
+            if resume:
+                # The same data may have been given by another path.
+                config = dataclasses.replace(config, data=tuple(json.loads((run / "config.json").read_text())["data"]))
             train(config, run, self.cache, resume=resume, quiet=True, split=split)
             (run / "finished").touch()
         return open_run(run)[0]
@@ -107,14 +110,14 @@ class Lab:
         return open_baseline(run)[0]
 
     def ends(self, point: StatePoint, most: int) -> StatePoint | None:
-        """Return the state point with the ends of its trajectories to train on beside it, or None where the files keep no trajectories.
+        """Return the state point with the ends of its trajectories to train on beside it, or None where the files keep no trajectories, or several times.
 
         Args:
             point: of files in a format that keeps trajectories.
             most: ends of each configuration.
         """
         path = self.folder / f"ends{most}-{point.content[:16]}.h5"
-        if not keeps_trajectories(point.paths[0]):
+        if not keeps_trajectories(point.paths[0]) or len(point.snapshots[0].times) != 1:  # type: ignore[arg-type]
             return None
         if not path.exists():
             quenched = map(Quenches(self.cache), snapshots_with_ends(point.paths[0], most=most))
@@ -137,7 +140,7 @@ def _key(config: TrainConfig | BaselineConfig, point: StatePoint, split: Split) 
 
 
 def _content(snapshots: SnapshotSet) -> str:
-    fields = ("positions", "types", "box", "inherent_positions", "cage_positions", "propensity", "propensity_halves")
+    fields = ("positions", "types", "box", "inherent_positions", "inherent_energy", "cage_positions", "times", "propensity", "propensity_halves", "trajectories")
     return content_key(*(content_key(snapshot.name, *(getattr(snapshot, field) for field in fields)) for snapshot in snapshots))
 
 

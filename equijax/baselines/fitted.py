@@ -63,8 +63,7 @@ class _OnDescriptors:
         if isinstance(self.regression, Ridge):
             self.regression.fit(parts, others)
         else:
-            joined = _joined(parts)
-            self.regression.fit(joined, _joined(others) if others else joined)
+            self.regression.fit(_joined(parts), _joined(others))
 
     def outputs(self, snapshot: Snapshot) -> Float[np.ndarray, "n t"]:
         return self.regression.outputs(self.features(snapshot), snapshot.types)

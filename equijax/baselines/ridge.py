@@ -29,7 +29,8 @@ class Ridge:
     def fit(self, train: Sequence[Table], validation: Sequence[Table]) -> None:
         """Fit to configurations, and choose penalties by the Pearson correlation on the validation set.
 
-        Without a validation set, each training configuration is predicted from the others in turn, and the penalties chosen by all these predictions.
+        Without a validation set, each training configuration is predicted from the others in turn, and the penalties chosen by all these predictions;
+        a single configuration chooses by itself.
         """
         for kind in range(N_TYPES):
             parts, held = (_of_type(tables, kind) for tables in (train, validation))
@@ -38,16 +39,15 @@ class Ridge:
             x, y = _joined(parts)
             mean, scale, offset = x.mean(0), x.std(0), y.mean(0)
             scale[scale == 0] = 1
-            sums = [_Sums.of((x - mean) / scale, y - offset) for x, y in parts]
-            whole = functools.reduce(_Sums.together, sums)
-            if held:
-                held_x, held_y = _joined(held)
+            if held or len(parts) == 1:
+                whole = _Sums.of((x - mean) / scale, y - offset)
+                held_x, held_y = _joined(held or parts)
                 predicted = (held_x - mean) / scale @ whole.solutions()
-            elif len(parts) > 1:
+            else:
+                sums = [_Sums.of((x - mean) / scale, y - offset) for x, y in parts]
+                whole = functools.reduce(_Sums.together, sums)
                 held_y = y
                 predicted = np.concatenate([(x - mean) / scale @ whole.without(own).solutions() for (x, _), own in zip(parts, sums, strict=True)], 1)
-            else:
-                held_y, predicted = y, (x - mean) / scale @ whole.solutions()
             scores = np.array([[pearson(one[:, t], held_y[:, t]) for t in range(y.shape[1])] for one in predicted])
             best = np.nan_to_num(scores, nan=-2).argmax(0)
             self._models[kind] = mean, scale, np.stack([whole.solutions()[k][:, t] for t, k in enumerate(best)], 1), offset

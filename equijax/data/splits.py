@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -31,12 +31,20 @@ def origin(name: str) -> str:
     return _END.sub("", name)
 
 
+def ensembles(names: Iterable[str]) -> list[str]:
+    """Return the names without the ends of trajectories: the configurations that may test and choose."""
+    return [name for name in names if name == origin(name)]
+
+
 def with_ends(split: Split, names: Sequence[str]) -> Split:
     """Return the split with everything that stems from its training configurations in the training part; what stems from others is left out.
 
     Raises:
-        ConfigError: a name is that of an end whose own configuration is not there, so that nothing says on which side it belongs.
+        ConfigError: an end is to test or to choose, or its own configuration is not there, so that nothing says on which side it belongs.
     """
+    held = next((name for name in (*split.validation, *split.test) if name != origin(name)), None)
+    if held is not None:
+        raise ConfigError(f"{held} is the end of a single trajectory; it can be trained on, but neither test nor choose.")
     known = set(names)
     lost = next((name for name in names if origin(name) not in known), None)
     if lost is not None:
@@ -59,7 +67,7 @@ def split_names(names: Sequence[str], validation: float, test: float, seed: int)
     Raises:
         ConfigError: nothing is left to train on, or an end of a trajectory is there without its configuration.
     """
-    unique = sorted({name for name in names if name == origin(name)})
+    unique = sorted(set(ensembles(names)))
     counts = [share if share >= 1 else np.ceil(share * len(unique)) for share in (validation, test)]
     if min(counts) < 0 or any(share >= 1 and share != int(share) for share in (validation, test)):
         raise ConfigError(f"validation is {validation:g} and test {test:g}; expected a fraction below 1 or a whole number of configurations.")

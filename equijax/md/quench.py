@@ -22,6 +22,9 @@ TOLERANCE = 1e-5
 MAX_STEPS = 50_000
 SKIN = 0.3
 SEGMENT = 50
+MOST_TRIES = 8
+"""Of a segment, each with more room for neighbours."""
+
 MOST_NEIGHBOURS = 1000
 """Of a particle, that no liquid has."""
 
@@ -136,7 +139,8 @@ class _Descent:
 
         # Larger steps than these run away from hot configurations: jax-md starts FIRE with a full step along forces of order 100.
         descent = minimize.fire_descent(force, shift, dt_start=0.001, dt_max=0.02)
-        self._initialise, self._step = cast(tuple[Any, Any], descent)
+        initialise, self._step = cast(tuple[Any, Any], descent)
+        self._initialise = jax.jit(initialise)
         self._segments: dict[int, Callable] = {}
 
     def start(self, positions: jax.Array, name: str) -> Any:
@@ -150,15 +154,17 @@ class _Descent:
         Raises:
             ConvergenceError: particles crowd together, or the descent ran away.
         """
-        while True:
-            new, force, missing = self._segment()(state)
+        for _ in range(MOST_TRIES):
+            new, largest, missing = self._segment()(state)
+            force = float(largest)
             if bool(missing):
-                # Pairs were dropped: the segment is thrown away and run again with more room.
-                self._make_room(state.position, name, more=True)
-                continue
-            if not float(force) < RUNAWAY:
-                raise ConvergenceError(f"{name}: the quench ran away after {steps} steps (the largest force is {float(force):.3g}); check the units and the box.")
-            return new, float(force)
+                # Pairs were dropped: the segment is thrown away and run again with room for where it led, if it led anywhere.
+                self._make_room(new.position if force < RUNAWAY else state.position, name, more=True)
+            elif force < RUNAWAY:
+                return new, force
+            else:
+                break
+        raise ConvergenceError(f"{name}: the quench ran away after {steps} steps (the largest force is {force:.3g}); check the positions, the units and the box.")
 
     def _make_room(self, positions: jax.Array, name: str, more: bool = False) -> None:
         coordinates = np.asarray(fixed_point(positions, jnp.asarray(self.box)))[None]

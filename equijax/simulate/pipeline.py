@@ -110,7 +110,7 @@ class _Temperature:
     def __init__(self, config: SimulateConfig, temperature: float, system: System, engine: Engine, folder: Path, tell: Tell, say: Callable[[str], None]) -> None:
         self.config, self.temperature, self.system, self.engine, self.folder, self.tell, self.say = config, temperature, system, engine, folder, tell, say
         box = system.box if system.dimensions == 3 else np.append(system.box, system.box[0])
-        self._quencher = Quencher(box, system.potential)
+        self._quencher = Quencher(box, system.potential, tables=config.tables)
         self._ensemble = Ensemble(config.trajectory, temperature, config.time_step)
         engine.prepare(self._ensemble, Ensemble(config.thermostat, temperature, config.time_step), melting(config))
         self._cages = CageFinder(system, temperature, config.cage_radius, config.time_step, config.tables) if config.cage else None

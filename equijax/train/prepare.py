@@ -8,7 +8,8 @@ from tqdm import tqdm
 from equijax.data.cache import Cache, content_key
 from equijax.data.samples import Capacity, PairFinder, Quenches, SampleSource
 from equijax.data.snapshots import SnapshotSet
-from equijax.data.splits import Split, split_names, with_ends
+from equijax.data.splits import Split, ensembles, split_names, with_ends
+from equijax.errors import ConfigError
 from equijax.graph.graph import slot_capacity
 from equijax.inputs import Statistics, measure
 from equijax.network import NetworkConfig
@@ -53,6 +54,8 @@ def prepare(config: TrainConfig, cache: Cache, quiet: bool = False, split: Split
     if split is None:
         split = split_names(snapshots.names, config.validation, config.test, config.split_seed)
     split = with_ends(split, snapshots.names)
+    if not config.trajectory_noise and len(ensembles(split.train)) < len(split.train):
+        raise ConfigError("the data hold ends of single trajectories, which must not weigh as much as ensembles; set trajectory_noise (12, as the preset `ends` has).")
     snapshots = snapshots.chosen([*split.train, *split.validation, *split.test])
     if config.inputs.needs_quench:
         bar: tqdm | None = None
@@ -64,13 +67,14 @@ def prepare(config: TrainConfig, cache: Cache, quiet: bool = False, split: Split
         snapshots = snapshots.mapped(Quenches(cache, progress=show))
     pairs = PairFinder(config.network.cutoff, cache)
     bar = tqdm(range(len(snapshots)), desc="inherent structures and graphs" if config.inputs.needs_quench else "graphs", unit="configuration", disable=quiet)
-    nodes, slots, prints, degrees, weights = 0, 0, {}, {}, {}
+    nodes, slots, prints, degrees, weights, trained = 0, 0, {}, {}, [], {*split.train}
     for i in bar:
         snapshot = snapshots[i]
         found = [pairs(snapshot, which).receivers for which in config.inputs.sets]
         nodes, slots = max(nodes, len(snapshot)), max(slots, *(slot_capacity(int(np.bincount(receivers).max(initial=0))) for receivers in found))
         prints[snapshot.name], degrees[snapshot.name] = fingerprint(snapshot), len(found[0]) / len(snapshot)
-        weights[snapshot.name] = config.weight(snapshot)
+        if snapshot.name in trained:
+            weights.append(config.weight(snapshot))
     statistics = measure(snapshots.chosen(split.train), config.inputs, config.targets)
     network = dataclasses.replace(
         config.network,
@@ -80,5 +84,5 @@ def prepare(config: TrainConfig, cache: Cache, quiet: bool = False, split: Split
         outputs=len(statistics.times),
         mean_degree=round(float(np.mean([degrees[name] for name in split.train])), 3),
     )
-    mean_weight = float(np.mean([weights[name] for name in split.train]))
+    mean_weight = float(np.mean(weights))
     return Prepared(snapshots, split, statistics, Capacity(nodes, slots), network, pairs, prints, mean_weight)

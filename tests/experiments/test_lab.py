@@ -112,6 +112,9 @@ def test_an_interrupted_training_goes_on(data, tmp_path):
     expected = whole.train(scale.network, whole.points[0], 0)
     lab = Lab(scale, [data / "0.5.h5"], tmp_path / "runs", Cache(None))
     lab.train(scale.network, lab.points[0], 0)
+    linked = tmp_path / "0.5.h5"  # the same data by another path
+    linked.symlink_to(data / "0.5.h5")
+    lab = Lab(scale, [linked], tmp_path / "runs", Cache(None))
     (run,) = (tmp_path / "runs").iterdir()
     (run / "finished").unlink()  # as if it had been killed after its last checkpoint
     snapshot = toy_snapshot(6, seed=1)
@@ -134,10 +137,12 @@ def test_one_data_set_for_each_temperature(data, tmp_path):
 
 
 def test_scores_of_folds_are_pooled_within_each():
-    """Two folds with means and scales of their own, as two models have: each is scored alone."""
-    parts = [by_seed([scored(1.0, seed, 2) for seed in range(2)]) for _ in range(2)]
+    """Each fold has a model of its own, here one that is better and one whose scale is another: both are scored alone, then averaged."""
+    second = [[dataclasses.replace(s, name=f"{s.name}b", predicted=5 + 3 * s.predicted) for s in scored(2.0, seed, 2)] for seed in range(2)]
+    parts = [by_seed([scored(1.0, seed, 2) for seed in range(2)]), by_seed(second)]
     both = joined(parts)
-    assert np.allclose(both["pooled"], parts[0]["pooled"])
+    assert np.allclose(both["pooled"], (np.array(parts[0]["pooled"]) + np.array(parts[1]["pooled"])) / 2)
+    assert np.array(parts[0]["pooled"]).min() > np.array(parts[1]["pooled"]).max() + 0.1
     assert np.shape(both["per_configuration"]) == (2, 4, 2)
     assert len(both["configurations"]) == 4
     assert both["ceiling"] == pytest.approx(parts[0]["ceiling"])

@@ -88,6 +88,12 @@ def test_the_minimum_does_not_depend_on_who_makes_the_tables_or_on_the_order_of_
     assert np.abs(other.inherent_positions - expected.inherent_positions).max() < 1e-5
 
 
+def test_a_descent_that_runs_away_says_so():
+    """This start has two particles so close that the first steps throw them through others."""
+    with pytest.raises(ConvergenceError, match=r"toy/51: the quench ran away after 0 steps \(the largest force is .*\); check the positions"):
+        quench(toy_snapshot(6, seed=51))
+
+
 def test_a_quencher_serves_one_box():
     with pytest.raises(SnapshotError, match="this quencher was made for"):
         Quencher(np.full(3, 6.0))(toy_snapshot(6))

@@ -55,25 +55,28 @@ def read_snapshots(path: str | Path) -> Iterator[Snapshot]:
 
 def keeps_trajectories(path: str | Path) -> bool:
     """Whether `read_trajectories` can read a file, or the files of a folder, as far as their names say."""
-    path = Path(path)
-    files = [file for file in sorted(path.rglob("*")) if file.name.endswith(SUFFIXES)] if path.is_dir() else [path]
-    return bool(files) and all(file.suffix in {".pickle", ".pkl"} or _BOTAN_TIME.search(file.name) for file in files)
+    return all(file.suffix in {".pickle", ".pkl"} or _BOTAN_TIME.search(file.name) for group in _groups(Path(path)) for file in group)
 
 
 def read_trajectories(path: str | Path) -> Iterator[tuple[Snapshot, np.ndarray]]:
     """Yield every configuration with the unwrapped positions (t, trajectories, n, 3) in which its trajectories were at the measured times.
 
     Raises:
-        DataFormatError: a file is missing or damaged, or of a format that keeps no trajectories.
+        DataFormatError: a file is missing or damaged, or of a format that keeps no trajectories, or the times of a configuration have different numbers of them.
     """
-    path = Path(path)
-    for file in sorted(path.rglob("*"), key=_natural) if path.is_dir() else [path]:
-        if file.suffix == ".npz":
-            yield read_botan_trajectories(file, str(file))
-        elif file.suffix in {".pickle", ".pkl"}:
-            yield read_deepmind_trajectories(file)
-        elif file == path or file.name.endswith(SUFFIXES):
-            raise DataFormatError(f"{file}: keeps no trajectories; give BOTAN npz files or DeepMind pickles.")
+    for group in _groups(Path(path)):
+        parts = sorted((_trajectories(file) for file in group), key=lambda part: part[0].times[0])  # type: ignore[index]
+        if len({ends.shape[1] for _, ends in parts}) > 1:
+            raise DataFormatError(f"{parts[0][0].name}: its times have different numbers of trajectories; give the files of one time.")
+        yield (parts[0] if len(parts) == 1 else (_joined([snapshot for snapshot, _ in parts]), np.concatenate([ends for _, ends in parts])))
+
+
+def _trajectories(file: Path) -> tuple[Snapshot, np.ndarray]:
+    if file.suffix == ".npz":
+        return read_botan_trajectories(file, str(file))
+    if file.suffix in {".pickle", ".pkl"}:
+        return read_deepmind_trajectories(file)
+    raise DataFormatError(f"{file}: keeps no trajectories; give BOTAN npz files or DeepMind pickles.")
 
 
 def read_snapshot(path: str | Path) -> Snapshot:
@@ -93,14 +96,23 @@ def _natural(path: Path) -> list[int | str]:
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(path))]
 
 
-def _read_folder(folder: Path) -> Iterator[Snapshot]:
-    files = sorted((file for file in folder.rglob("*") if file.is_file() and file.name.endswith(SUFFIXES) and not file.name.startswith(".")), key=_natural)
+def _groups(path: Path) -> list[list[Path]]:
+    """Return a file, or the files of a folder with the times of one configuration together."""
+    if not path.exists():
+        raise DataFormatError(f"{path}: there is no such file or folder.")
+    if not path.is_dir():
+        return [[path]]
+    files = sorted((file for file in path.rglob("*") if file.is_file() and file.name.endswith(SUFFIXES) and not file.name.startswith(".")), key=_natural)
     if not files:
-        raise DataFormatError(f"{folder}: holds no file that equijax reads ({', '.join(SUFFIXES)}).")
+        raise DataFormatError(f"{path}: holds no file that equijax reads ({', '.join(SUFFIXES)}).")
     together: dict[str, list[Path]] = {}
     for file in files:
         together.setdefault(_BOTAN_TIME.sub("", str(file)), []).append(file)
-    for group in together.values():
+    return list(together.values())
+
+
+def _read_folder(folder: Path) -> Iterator[Snapshot]:
+    for group in _groups(folder):
         if len(group) == 1:
             yield from read_snapshots(group[0])
         else:
