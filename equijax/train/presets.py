@@ -9,30 +9,23 @@ from equijax.train.config import OptimizerConfig, TrainConfig
 
 _SMALL = NetworkConfig(layers=3, l_max=2, activation="gate", envelope_power=20, batch_norm=False, inputs_everywhere=True, decoder_hidden=(32,))
 
+# Few configurations near the relaxation time: inherent structures, a shallow network, deviations from each configuration's mean.
+_INHERENT = TrainConfig(
+    network=_SMALL,
+    inputs=InputConfig("inherent", energy=True),
+    targets=TargetConfig(centre="configuration"),
+    optimizer=OptimizerConfig(learning_rate=2.5e-3, ema=0.99),
+    epochs=160,
+    patience=160,
+    mirror=True,
+)
+
 PRESETS: dict[str, TrainConfig] = {
     # The paper's network and its good compromise of inputs: thermal positions and E_pot(IS), all times at once.
     "paper": TrainConfig(inputs=InputConfig("thermal", energy=True), patience=100, epochs=300),
-    # Few configurations near the relaxation time: inherent structures, a shallow network, deviations from each configuration's mean.
-    "inherent": TrainConfig(
-        network=_SMALL,
-        inputs=InputConfig("inherent", energy=True),
-        targets=TargetConfig(centre="configuration"),
-        optimizer=OptimizerConfig(learning_rate=2.5e-3, ema=0.99),
-        epochs=160,
-        patience=160,
-        mirror=True,
-    ),
+    "inherent": _INHERENT,
     # The same where the ends of trajectories are there to learn from (`equijax data ends`): thirty times as many configurations in a pass.
-    "ends": TrainConfig(
-        network=_SMALL,
-        inputs=InputConfig("inherent", energy=True),
-        targets=TargetConfig(centre="configuration"),
-        optimizer=OptimizerConfig(learning_rate=2.5e-3, ema=0.99),
-        epochs=12,
-        patience=12,
-        mirror=True,
-        trajectory_noise=12.0,
-    ),
+    "ends": dataclasses.replace(_INHERENT, epochs=12, patience=12, trajectory_noise=12.0),
     # All times from shortest to relaxation: both positions, the inherent ones as a vector on each particle, and a decoder that reads every layer:
     # what decides the shortest times is in the first.
     "quickstart": TrainConfig(
