@@ -8,7 +8,7 @@ from pathlib import Path
 import pydantic
 import yaml
 
-from equijax.errors import ConfigError
+from equijax.errors import CheckpointError, ConfigError
 
 
 def to_dict(config: object) -> dict:
@@ -31,6 +31,18 @@ def from_dict[T](content: object, kind: type[T], where: str = "config") -> T:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"{where}: {place} is {first['input']!r}: {first['msg']}.") from None
+
+
+def stored[T](meta: dict, key: str, kind: type[T]) -> T:
+    """Return settings that are stored with a run; those that are newer than the run have their defaults.
+
+    Raises:
+        CheckpointError: they are not what this version understands.
+    """
+    try:
+        return from_dict(meta[key], kind, f"stored {key}")
+    except (ConfigError, KeyError) as error:
+        raise CheckpointError(f"the run's {key} is not understood by this version ({error}).") from None
 
 
 def _refuse_unknown(content: dict, kind: type, where: str, prefix: str) -> None:

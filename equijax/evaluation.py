@@ -8,7 +8,7 @@ from typing import Literal
 from equijax.analysis import plots
 from equijax.baselines.config import BaselineConfig
 from equijax.baselines.fitted import fit
-from equijax.configs import from_dict
+from equijax.configs import stored
 from equijax.data.cache import Cache
 from equijax.data.files import write_json
 from equijax.data.samples import Quenches
@@ -20,7 +20,7 @@ from equijax.metrics import Row, Scored, table
 from equijax.model import Model
 from equijax.runs import open_model
 from equijax.snapshot import Snapshot
-from equijax.train.prepare import fingerprint
+from equijax.train.prepare import fingerprints
 from equijax.versions import machine, versions
 
 Align = Literal["times", "order"]
@@ -55,23 +55,19 @@ def evaluate(runs: Path | Sequence[Path], cache: Cache, data: Sequence[str] = ()
     """
     folders = [runs] if isinstance(runs, Path) else list(runs)
     model, metas = open_model(folders)
-    stored, split = metas[0]["config"], metas[0]["split"]
+    config, split, targets = metas[0]["config"], metas[0]["split"], stored(metas[0]["config"], "targets", TargetConfig)
     if data:
-        snapshots, part = SnapshotSet.read(data), "data"
-        snapshots = snapshots.chosen(ensembles(snapshots.names))
-        for meta in metas:
-            _refuse_seen(snapshots, meta)
+        snapshots, part = SnapshotSet.read(data).ensembles(), "data"
+        _refuse_seen(snapshots, metas)
     else:
         part = part or ("test" if split["test"] else "validation")
-        snapshots = _own_part(folders[0], stored, split, part)
-        for meta in metas[1:]:
-            _refuse_seen(snapshots, meta, ("train", "validation") if part == "test" else ("train",) if part == "validation" else ())
+        snapshots = _own_part(folders[0], config, split, part)
+        _refuse_seen(snapshots, metas[1:], ("train", "validation") if part == "test" else ("train",) if part == "validation" else ())
     if model.needs_quench:
         snapshots = snapshots.mapped(Quenches(cache))
-    targets = from_dict(stored["targets"], TargetConfig, "stored targets")
     scored = score(model, snapshots, targets, align)
     times = selected_times(snapshots[0], targets) if align == "order" else model.times
-    run = {"folder": str(folders[0]), "config": stored, "split": split}
+    run = {"folder": str(folders[0]), "config": config, "split": split}
     if len(folders) > 1:
         run["together_with"] = [str(folder) for folder in folders[1:]]
     return Evaluation(part, table(scored, times.tolist()), scored, snapshots, run)
@@ -106,11 +102,14 @@ def _own_part(folder: Path, config: dict, split: dict, part: str) -> SnapshotSet
     return snapshots.chosen(ensembles(split[part]))
 
 
-def _refuse_seen(snapshots: SnapshotSet, meta: dict, parts: Sequence[str] = ("train", "validation")) -> None:
-    """Raise if a configuration was used, known by its name or by its positions, whatever its file is called."""
-    used = {name for part in parts for name in meta["split"][part]}
-    prints = {meta["fingerprints"][name] for name in used} | {*meta.get("seen_before", ())}
-    seen = [name for i, name in enumerate(snapshots.names) if name in used or fingerprint(snapshots[i]) in prints]
+def _refuse_seen(snapshots: SnapshotSet, metas: Sequence[dict], parts: Sequence[str] = ("train", "validation")) -> None:
+    """Raise if a run used a configuration, known by its name or by its positions, whatever its file is called."""
+    used, prints = set(), set()
+    for meta in metas:
+        names = {name for part in parts for name in meta["split"][part]}
+        used |= names
+        prints |= {meta["fingerprints"][name] for name in names} | {*meta.get("seen_before", ())}
+    seen = [name for name, known in fingerprints(snapshots).items() if name in used or known in prints]
     if seen:
         raise ConfigError(f"{len(seen)} of the configurations were used to train or to choose the checkpoint (the first is {seen[0]}); evaluate on others.")
 
@@ -126,7 +125,7 @@ def baseline_rows(evaluation: Evaluation, config: BaselineConfig, cache: Cache, 
         align: how times are paired, as in `evaluate`.
     """
     run, split = evaluation.run["config"], evaluation.run["split"]
-    config = dataclasses.replace(config, targets=from_dict(run["targets"], TargetConfig, "stored targets"))
+    config = dataclasses.replace(config, targets=stored(run, "targets", TargetConfig))
     snapshots = SnapshotSet.read(run["data"])
     tested = evaluation.snapshots
     if config.needs_quench:

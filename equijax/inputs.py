@@ -39,24 +39,24 @@ class InputConfig:
         return ("thermal", "inherent") if self.positions == "both" else (self.positions,)
 
     @property
-    def ends(self) -> tuple[Positions, ...]:
+    def displaced_to(self) -> tuple[Positions, ...]:
         """Where the vectors end that begin at the thermal positions."""
         return ("inherent",) * self.displacement + ("cage",) * self.cage_displacement
 
     @property
     def reads(self) -> frozenset[Positions]:
         """All positions that the network depends on."""
-        return frozenset({*self.sets, *self.ends, *(("thermal",) if self.ends else ())})
+        return frozenset({*self.sets, *self.displaced_to, *(("thermal",) if self.displaced_to else ())})
 
     @property
     def scalars(self) -> int:
         """Extra invariants per particle."""
-        return int(self.energy) + len(self.ends)
+        return int(self.energy) + len(self.displaced_to)
 
     @property
     def arrows(self) -> int:
         """Extra vectors per particle."""
-        return len(self.ends)
+        return len(self.displaced_to)
 
     @property
     def needs_quench(self) -> bool:
@@ -141,7 +141,7 @@ def node_features(snapshot: Snapshot, inputs: InputConfig, statistics: Statistic
     if inputs.energy:
         energy = _inherent(snapshot, "inherent_energy")
         scalars.append(((energy - np.array(statistics.energy_mean)[snapshot.types]) / np.array(statistics.energy_scale)[snapshot.types])[:, None])
-    for end in inputs.ends:
+    for end in inputs.displaced_to:
         vectors = displacement(snapshot, end) / length_scale(statistics, end)
         scalars.append(np.linalg.norm(vectors, axis=1, keepdims=True))
         arrows.append(vectors[:, None])

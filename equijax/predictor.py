@@ -122,7 +122,7 @@ class Predictor:
         return jax.tree.map(jnp.asarray, graph)
 
     def invariants(self, snapshot: Snapshot) -> Float[np.ndarray, "n c"]:
-        """Return the invariant features of the last layer: the learned description of each particle's surroundings."""
+        """Return the invariant features that the decoder reads (`NetworkConfig.readout`): the learned description of each particle's surroundings."""
         _, kept = self._watched(self.variables, self.graph(snapshot))
         return np.concatenate([np.asarray(part) for part in kept["intermediates"]["invariants"]], -1)
 
@@ -131,7 +131,7 @@ class Predictor:
 
     def _weighted(self, variables: Any, graph: Graph, moved: dict[Positions, jax.Array], weights: jax.Array) -> jax.Array:
         arrows, scalars = jnp.asarray(graph.arrows), jnp.asarray(graph.scalars)
-        for k, end in enumerate(self.inputs.ends):
+        for k, end in enumerate(self.inputs.displaced_to):
             arrow = arrows[:, k] + (moved[end] - moved["thermal"]) / length_scale(self.statistics, end)
             squared = (arrow**2).sum(-1)
             length = jnp.where(squared > 0, jnp.sqrt(jnp.where(squared > 0, squared, 1.0)), 0.0)

@@ -20,7 +20,7 @@ class Snapshot:
         positions: (n, 3) as read: wrapped, centred or unwrapped.
         types: (n,), 0 = A (the large, frequent particles), 1 = B.
         box: (3,) side lengths of the periodic box; a single number is taken as a cube.
-        name: identity of the independent configuration; everything that stems from it (other times, its quench) carries the same name.
+        name: identity of the independent configuration; other times and its quench carry the same name, ends of its trajectories one made from it.
         temperature: of the dynamics.
         inherent_positions: (n, 3), the energy minimum below `positions`.
         inherent_energy: (n,), the potential energy each particle has there.

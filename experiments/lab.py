@@ -14,11 +14,11 @@ from equijax.configs import to_dict
 from equijax.data.cache import Cache, content_key
 from equijax.data.convert import write_snapshots
 from equijax.data.ends import snapshots_with_ends
-from equijax.data.formats import keeps_trajectories
+from equijax.data.formats import read_trajectories
 from equijax.data.samples import Quenches
 from equijax.data.snapshots import SnapshotSet
 from equijax.data.splits import Split, split_names
-from equijax.errors import ConfigError
+from equijax.errors import ConfigError, DataFormatError
 from equijax.evaluation import Align, score
 from equijax.inputs import TargetConfig
 from equijax.metrics import Scored, noise_ceiling, pearson
@@ -67,10 +67,11 @@ class Lab:
         data: one path for each state point.
         folder: for models; those that are there are not trained again.
         cache: for quenches and graphs.
+        split: whether configurations are kept for validation and test; otherwise all are to train on.
     """
 
-    def __init__(self, scale: Scale, data: Sequence[Path], folder: Path, cache: Cache) -> None:
-        self.scale, self.folder, self.cache = scale, folder, cache
+    def __init__(self, scale: Scale, data: Sequence[Path], folder: Path, cache: Cache, split: bool = True) -> None:
+        self.scale, self.folder, self.cache, self._kept = scale, folder, cache, (scale.validation, scale.test) if split else (0, 0)
         self.points = tuple(self._point(path) for path in data)
         labels = [point.label for point in self.points]
         if len(set(labels)) < len(labels):
@@ -80,22 +81,20 @@ class Lab:
         snapshots = SnapshotSet.read([path])
         first = snapshots[0]
         label = f"T = {first.temperature:g}" if first.temperature is not None else path.stem
-        split = split_names(snapshots.names, self.scale.validation, self.scale.test, 0)
+        split = split_names(snapshots.names, *self._kept, 0)
         return StatePoint(label, (str(path),), split, snapshots.mapped(Quenches(self.cache)), _content(snapshots))
 
     def train(self, config: TrainConfig, point: StatePoint, seed: int, split: Split | None = None) -> Predictor:
         """Return a network trained on a state point, from the folder if it is there; an interrupted training goes on."""
         split = split or point.split
-        run = self.folder / _key(dataclasses.replace(config, seed=seed), point, split)
-        config = dataclasses.replace(config, data=point.paths, seed=seed)
+        config = dataclasses.replace(config, seed=seed)
+        run = self.folder / _key(config, point, split)
+        config = dataclasses.replace(config, data=point.paths)
         if not (run / "finished").exists():
             # A folder without a whole checkpoint cannot be resumed: it begins again, with the same numbers.
             resume = (run / "config.json").exists() and any((run / "checkpoints").glob("[0-9]*"))
             if not resume and (run / "config.json").exists():
                 (run / "config.json").unlink()
-            if resume:
-                # The same data may have been given by another path.
-                config = dataclasses.replace(config, data=tuple(json.loads((run / "config.json").read_text())["data"]))
             train(config, run, self.cache, resume=resume, quiet=True, split=split)
             (run / "finished").touch()
         return open_run(run)[0]
@@ -103,8 +102,9 @@ class Lab:
     def fit(self, config: BaselineConfig, point: StatePoint, seed: int, split: Split | None = None) -> Model:
         """Return a baseline fitted to a state point, likewise."""
         split = split or point.split
-        run = self.folder / _key(dataclasses.replace(config, seed=seed), point, split)
-        config = dataclasses.replace(config, data=point.paths, seed=seed)
+        config = dataclasses.replace(config, seed=seed)
+        run = self.folder / _key(config, point, split)
+        config = dataclasses.replace(config, data=point.paths)
         if not (run / "config.json").exists():
             train_baseline(config, run, self.cache, quiet=True, split=split)
         return open_baseline(run)[0]
@@ -117,7 +117,11 @@ class Lab:
             most: ends of each configuration.
         """
         path = self.folder / f"ends{most}-{point.content[:16]}.h5"
-        if not keeps_trajectories(point.paths[0]) or len(point.snapshots[0].times) != 1:  # type: ignore[arg-type]
+        if len(point.snapshots[0].times) != 1:  # type: ignore[arg-type]
+            return None
+        try:
+            next(read_trajectories(point.paths[0]))
+        except DataFormatError:
             return None
         if not path.exists():
             quenched = map(Quenches(self.cache), snapshots_with_ends(point.paths[0], most=most))

@@ -1,4 +1,4 @@
-"""What has the network learned to see? Its last invariants as a structural order parameter (paper, section on the learned representation)."""
+"""What has the network learned to see? The invariants that its decoder reads as a structural order parameter (paper, section on the learned representation)."""
 
 import itertools
 
@@ -114,7 +114,7 @@ def draw(content: dict) -> Figure:
         )
     left.set(ylabel="|Pearson correlation| with the learned field", title=f"learned at {content['found']['trained at']}, A particles")
     middle.set(xlabel="r (sigma_AA)", ylabel="G(r) of the learned field", title="spatial correlation")
-    right.set(xlabel="principal component", ylabel="share of the variance", title="invariants of the last layers")
+    right.set(xlabel="principal component", ylabel="share of the variance", title="invariants that the decoder reads")
     for axes in (left, middle, right):
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)

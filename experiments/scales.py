@@ -4,8 +4,8 @@ import dataclasses
 
 from equijax.baselines.config import BaselineConfig, GraphNetworkConfig, PerceptronConfig
 from equijax.inputs import InputConfig, TargetConfig
-from equijax.network import NetworkConfig
 from equijax.train.config import OptimizerConfig, TrainConfig
+from equijax.train.presets import PRESETS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Scale:
         return dataclasses.replace(config, perceptron=self.perceptron, graph_network=self.graph_network, targets=targets)
 
 
-_SMALL = NetworkConfig(layers=3, l_max=2, activation="gate", envelope_power=20, batch_norm=False, inputs_everywhere=True, readout="all", decoder_hidden=(32,))
+_SMALL = PRESETS["quickstart"].network
 _THERMAL = InputConfig("thermal", energy=True, displacement=True)
 
 SCALES: dict[str, Scale] = {

@@ -2,19 +2,17 @@
 
 import dataclasses
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
-import pooch
 import tyro
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from equijax.analysis.plots import save
+from equijax.cli.common import open_cache
 from equijax.configs import to_dict
-from equijax.data.cache import Cache
 from equijax.data.embedded import embedded_path
 from equijax.data.files import read_json, write_json
 from equijax.errors import ConfigError, EquijaxError
@@ -35,6 +33,7 @@ class Study:
         run: the experiment, from a lab to plain JSON types.
         draw: the figure, from those alone.
         points: state points it needs, at least.
+        split: whether it tests on configurations kept apart; a cross-validation divides them by itself.
     """
 
     name: str
@@ -42,6 +41,7 @@ class Study:
     run: Callable[[Lab], dict]
     draw: Callable[[dict], Figure]
     points: int = 1
+    split: bool = True
 
 
 def perform(study: Study, scale: str, data: tuple[Path, ...] = (), out: Path = RESULTS, runs: Path = Path("runs/experiments")) -> Path:
@@ -56,9 +56,7 @@ def perform(study: Study, scale: str, data: tuple[Path, ...] = (), out: Path = R
             f"{study.name} compares {study.points} temperatures or more, and got {len(data)} data set{'s' if len(data) > 1 else ''}; make some with "
             "`equijax simulate laptop --out runs/liquid` and give --data runs/liquid/T0.64.h5 runs/liquid/T0.56.h5."
         )
-    kept = os.environ.get("EQUIJAX_CACHE", pooch.os_cache("equijax"))
-    cache = Cache(Path(kept) if kept else None)
-    lab = Lab(SCALES[scale], data, runs, cache)
+    lab = Lab(SCALES[scale], data, runs, open_cache(), study.split)
     found = study.run(lab)
     content = {
         "study": study.name,

@@ -1,6 +1,7 @@
 """Fixtures that many tests share."""
 
 import functools
+import os
 import shutil
 import subprocess
 import tempfile
@@ -20,6 +21,14 @@ from equijax.snapshot import Snapshot
 from equijax.testing import toy_snapshot
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let all workers and the commands they start share compiled programs: compilation is most of what the tests take."""
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.TemporaryDirectory(prefix="equijax-compiled-")
+        config.add_cleanup(folder.cleanup)
+        os.environ |= {"JAX_COMPILATION_CACHE_DIR": folder.name, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2"}
 
 
 @pytest.fixture(autouse=True, scope="session")

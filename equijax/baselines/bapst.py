@@ -79,8 +79,13 @@ class GraphNetwork:
         self._params: Any = None
 
     def fit(self, train: Sequence[Snapshot], train_targets: list[np.ndarray], held: Sequence[Snapshot], held_targets: list[np.ndarray]) -> None:
-        """Train with every learning rate, and keep the weights with the best validation of the A particles at any epoch."""
+        """Train with every learning rate, and keep the weights with the best validation of the A particles at any epoch.
+
+        Without a validation set, the training set chooses.
+        """
         config, best = self.config, -np.inf
+        if not len(held):
+            held, held_targets = train, train_targets
         graphs = [self._graph(train[i]) for i in range(len(train))]
         edges, nodes = max(int(g.n_edge[0]) for g in graphs) + 1, max(int(g.n_node[0]) for g in graphs) + 1
         padded = [_padded(graph, targets, nodes, edges) for graph, targets in zip(graphs, train_targets, strict=True)]

@@ -57,13 +57,8 @@ class _OnDescriptors:
         self.regression, self.features = regression, features
 
     def fit(self, train: Sequence[Snapshot], train_targets: list[np.ndarray], held: Sequence[Snapshot], held_targets: list[np.ndarray]) -> None:
-        parts, others = (
-            [(x, types, y) for (x, types), y in zip(self.features.each(part), targets, strict=True)] for part, targets in ((train, train_targets), (held, held_targets))
-        )
-        if isinstance(self.regression, Ridge):
-            self.regression.fit(parts, others)
-        else:
-            self.regression.fit(_joined(parts), _joined(others))
+        tables = ([(*x, y) for x, y in zip(self.features.each(part), targets, strict=True)] for part, targets in ((train, train_targets), (held, held_targets)))
+        self.regression.fit(*tables)
 
     def outputs(self, snapshot: Snapshot) -> Float[np.ndarray, "n t"]:
         return self.regression.outputs(self.features(snapshot), snapshot.types)
@@ -73,11 +68,6 @@ class _OnDescriptors:
 
     def load(self, arrays: dict[str, np.ndarray]) -> None:
         self.regression.load(arrays)
-
-
-def _joined(tables: Sequence[tuple]) -> tuple:
-    x, types, y = zip(*tables, strict=True)
-    return np.concatenate(x), np.concatenate(types), np.concatenate(y)
 
 
 Regression = GraphNetwork | _OnDescriptors
@@ -106,9 +96,8 @@ def fit(config: BaselineConfig, train: Sequence[Snapshot], validation: Sequence[
     """
     if not len(train):
         raise ConfigError(f"{config.model}: no training configurations.")
-    held = validation if len(validation) or config.model == "ridge" else train
     statistics = measure((train[i] for i in range(len(train))), InputConfig("thermal", energy=config.needs_quench), config.targets)
     model = regression(config, quiet)
-    targets = [[standardise(part[i], config.targets, statistics) for i in range(len(part))] for part in (train, held)]
-    model.fit(train, targets[0], held, targets[1])
+    targets = [[standardise(part[i], config.targets, statistics) for i in range(len(part))] for part in (train, validation)]
+    model.fit(train, targets[0], validation, targets[1])
     return Baseline(config, statistics, model)

@@ -1,6 +1,7 @@
 """A small multi-layer perceptron on descriptors."""
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import flax.traverse_util
@@ -12,6 +13,7 @@ from jaxtyping import Float, Int
 from tqdm import tqdm
 
 from equijax.baselines.config import PerceptronConfig
+from equijax.baselines.ridge import Table, joined
 from equijax.metrics import pearson
 from equijax.nn.decoder import Decoder
 from equijax.snapshot import N_TYPES
@@ -32,13 +34,13 @@ class Perceptron:
         self._params: Any = None
         self._mean, self._scale = np.zeros(0), np.ones(0)
 
-    def fit(
-        self,
-        train: tuple[Float[np.ndarray, "n d"], Int[np.ndarray, "n"], Float[np.ndarray, "n t"]],
-        validation: tuple[Float[np.ndarray, "m d"], Int[np.ndarray, "m"], Float[np.ndarray, "m t"]],
-    ) -> None:
-        """Train with every choice of widths and weight decay, and keep that with the best validation of the A particles (at any epoch)."""
+    def fit(self, configurations: Sequence[Table], held_apart: Sequence[Table]) -> None:
+        """Train with every choice of widths and weight decay, and keep that with the best validation of the A particles (at any epoch).
+
+        Without a validation set, the training set chooses.
+        """
         config, best = self.config, -np.inf
+        train, validation = joined(configurations), joined(held_apart or configurations)
         self._mean, self._scale = train[0].mean(0), train[0].std(0)
         self._scale = np.where(self._scale > 0, self._scale, 1.0)
         arrays = self._scaled(train[0]), jnp.asarray(train[1], jnp.int32), jnp.asarray(train[2], jnp.float32)
@@ -81,7 +83,7 @@ class Perceptron:
         return jnp.asarray((x - self._mean) / self._scale, jnp.float32)
 
 
-def _score(outputs: np.ndarray, held: tuple[np.ndarray, np.ndarray, np.ndarray]) -> float:
+def _score(outputs: np.ndarray, held: tuple[np.ndarray, ...]) -> float:
     chosen = held[1] == 0
     return float(np.mean(np.nan_to_num([pearson(outputs[chosen, t], held[2][chosen, t]) for t in range(outputs.shape[1])], nan=-2)))
 

@@ -29,28 +29,28 @@ class Ridge:
     def fit(self, train: Sequence[Table], validation: Sequence[Table]) -> None:
         """Fit to configurations, and choose penalties by the Pearson correlation on the validation set.
 
-        Without a validation set, each training configuration is predicted from the others in turn, and the penalties chosen by all these predictions;
-        a single configuration chooses by itself.
+        Without a validation set, each training configuration is predicted from the others in turn (mean and scale of the descriptors are those of all),
+        and the penalties chosen by all these predictions; a single configuration chooses by itself.
         """
         for kind in range(N_TYPES):
             parts, held = (_of_type(tables, kind) for tables in (train, validation))
             if not parts:
                 continue
-            x, y = _joined(parts)
+            x, y = joined(parts)
             mean, scale, offset = x.mean(0), x.std(0), y.mean(0)
             scale[scale == 0] = 1
+            sums = [_NormalEquations.of((x - mean) / scale, y - offset) for x, y in parts]
+            whole = functools.reduce(_NormalEquations.together, sums)
+            solutions = whole.solutions()
             if held or len(parts) == 1:
-                whole = _Sums.of((x - mean) / scale, y - offset)
-                held_x, held_y = _joined(held or parts)
-                predicted = (held_x - mean) / scale @ whole.solutions()
+                held_x, held_y = joined(held or parts)
+                predicted = (held_x - mean) / scale @ solutions
             else:
-                sums = [_Sums.of((x - mean) / scale, y - offset) for x, y in parts]
-                whole = functools.reduce(_Sums.together, sums)
                 held_y = y
                 predicted = np.concatenate([(x - mean) / scale @ whole.without(own).solutions() for (x, _), own in zip(parts, sums, strict=True)], 1)
             scores = np.array([[pearson(one[:, t], held_y[:, t]) for t in range(y.shape[1])] for one in predicted])
             best = np.nan_to_num(scores, nan=-2).argmax(0)
-            self._models[kind] = mean, scale, np.stack([whole.solutions()[k][:, t] for t, k in enumerate(best)], 1), offset
+            self._models[kind] = mean, scale, solutions[best, :, np.arange(len(best))].T, offset
 
     def outputs(self, x: Float[np.ndarray, "n d"], types: Int[np.ndarray, "n"]) -> Float[np.ndarray, "n t"]:
         """Return the predicted targets; not a number for types that were not there."""
@@ -74,21 +74,21 @@ class Ridge:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Sums:
+class _NormalEquations:
     """All that a ridge regression keeps of its data: Z^T Z (d, d) and Z^T y (d, t)."""
 
     gram: np.ndarray
     products: np.ndarray
 
     @staticmethod
-    def of(z: np.ndarray, y: np.ndarray) -> "_Sums":
-        return _Sums(z.T @ z, z.T @ y)
+    def of(z: np.ndarray, y: np.ndarray) -> "_NormalEquations":
+        return _NormalEquations(z.T @ z, z.T @ y)
 
-    def together(self, other: "_Sums") -> "_Sums":
-        return _Sums(self.gram + other.gram, self.products + other.products)
+    def together(self, other: "_NormalEquations") -> "_NormalEquations":
+        return _NormalEquations(self.gram + other.gram, self.products + other.products)
 
-    def without(self, part: "_Sums") -> "_Sums":
-        return _Sums(self.gram - part.gram, self.products - part.products)
+    def without(self, part: "_NormalEquations") -> "_NormalEquations":
+        return _NormalEquations(self.gram - part.gram, self.products - part.products)
 
     def solutions(self) -> np.ndarray:
         """Return the weights (penalties, d, t) for every penalty."""
@@ -107,5 +107,6 @@ def _of_type(tables: Sequence[Table], kind: int) -> list[tuple[np.ndarray, np.nd
     return [(x, y) for x, y in parts if len(x)]
 
 
-def _joined(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    return np.concatenate([x for x, _ in parts]), np.concatenate([y for _, y in parts])
+def joined(parts: Sequence[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
+    """Return the tables of several configurations as one."""
+    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))

@@ -7,23 +7,25 @@ import numpy as np
 
 from equijax.baselines.config import BaselineConfig
 from equijax.baselines.fitted import Baseline, fit, regression
-from equijax.configs import from_dict, to_dict
+from equijax.configs import stored, to_dict
 from equijax.data.cache import Cache
 from equijax.data.files import read_json, whole_file, write_json
 from equijax.data.samples import Quenches
 from equijax.data.snapshots import SnapshotSet
-from equijax.data.splits import Split, origin, split_names
+from equijax.data.splits import Split, split_names
 from equijax.errors import CheckpointError, ConfigError
 from equijax.inputs import Statistics, propensity
 from equijax.metrics import Scored, selection_score
-from equijax.train.prepare import fingerprint
+from equijax.train.prepare import fingerprints
 from equijax.versions import machine, versions
 
 WEIGHTS = "baseline.npz"
 
 
 def train_baseline(config: BaselineConfig, folder: Path, cache: Cache, quiet: bool = False, split: Split | None = None) -> float | None:
-    """Fit a baseline and leave config, split and weights in a run folder; return its score on the validation set.
+    """Fit a baseline to ensembles of trajectories and leave config, split and weights in a run folder; return its score on the validation set.
+
+    Ends of single trajectories are left out: as many noisy labels as they bring would outweigh the ensembles in a regression without weights.
 
     Args:
         config: of the run.
@@ -37,17 +39,14 @@ def train_baseline(config: BaselineConfig, folder: Path, cache: Cache, quiet: bo
     """
     if (folder / "config.json").exists():
         raise ConfigError(f"{folder}: already holds a run; choose another folder.")
-    snapshots = SnapshotSet.read(config.data)
-    single = next((name for name in snapshots.names if name != origin(name)), None)
-    if single is not None:
-        raise ConfigError(f"{single} is the end of a single trajectory; baselines learn from ensembles of them: leave the file it is in out of the data.")
+    snapshots = SnapshotSet.read(config.data).ensembles()
     split = split or split_names(snapshots.names, config.validation, config.test, config.split_seed)
+    prints = fingerprints(snapshots.chosen([*split.train, *split.validation, *split.test]))
     if config.needs_quench:
         snapshots = snapshots.mapped(Quenches(cache))
     # Held in memory: every regression reads each configuration several times.
     held = [[part[i] for i in range(len(part))] for part in (snapshots.chosen(names) for names in (split.train, split.validation))]
     baseline = fit(config, *held, quiet=quiet)
-    prints = {name: fingerprint(one) for name, one in ((name, snapshots.chosen([name])[0]) for name in (*split.train, *split.validation, *split.test))}
     meta = {
         "config": to_dict(config),
         "statistics": dataclasses.asdict(baseline.statistics),
@@ -73,13 +72,12 @@ def open_baseline(folder: Path) -> tuple[Baseline, dict]:
         CheckpointError: the folder holds none, or one that this version cannot use.
     """
     meta = read_json(folder / "run.json", CheckpointError)
+    config, statistics = stored(meta, "config", BaselineConfig), stored(meta, "statistics", Statistics)
     try:
-        config = from_dict(meta["config"], BaselineConfig, "stored config")
-        statistics = from_dict(meta["statistics"], Statistics, "stored statistics")
         with np.load(folder / WEIGHTS, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         model = regression(config, quiet=True)
         model.load(arrays)
-    except (ConfigError, KeyError, OSError, ValueError) as error:
+    except (KeyError, OSError, ValueError) as error:
         raise CheckpointError(f"{folder}: the baseline cannot be opened by this version ({error}).") from None
     return Baseline(config, statistics, model), meta

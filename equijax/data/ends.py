@@ -13,7 +13,7 @@ import numpy as np
 
 from equijax.data.formats import read_trajectories
 from equijax.data.splits import end_of
-from equijax.errors import DataFormatError
+from equijax.errors import ConfigError, DataFormatError
 from equijax.snapshot import Snapshot
 
 
@@ -26,8 +26,11 @@ def snapshots_with_ends(path: str | Path, time: int = -1, most: int | None = Non
         most: ends of each configuration; all by default.
 
     Raises:
+        ConfigError: `most` is below 1.
         DataFormatError: the files keep propensities alone, or there is no such time.
     """
+    if most is not None and most < 1:
+        raise ConfigError(f"most is {most}; expected 1 or more ends of each configuration.")
     for snapshot, ends in read_trajectories(path):
         assert snapshot.times is not None
         assert snapshot.propensity is not None
@@ -35,7 +38,10 @@ def snapshots_with_ends(path: str | Path, time: int = -1, most: int | None = Non
             raise DataFormatError(f"{snapshot.name}: has {len(ends)} times, numbered from 0; there is none of number {time}.")
         column, halves = [time % len(ends)], snapshot.propensity_halves
         yield snapshot.replace(
-            times=snapshot.times[column], propensity=snapshot.propensity[:, column], propensity_halves=None if halves is None else halves[:, :, column]
+            times=snapshot.times[column],
+            propensity=snapshot.propensity[:, column],
+            propensity_halves=None if halves is None else halves[:, :, column],
+            trajectories=len(ends[time]),
         )
         for number, end in enumerate(ends[time][:most]):
             yield Snapshot(

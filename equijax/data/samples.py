@@ -34,7 +34,7 @@ class Sample(flax.struct.PyTreeNode):
 
 
 class Quenches:
-    """Gives snapshots their inherent structures, from the file, the cache, or jax-md.
+    """Gives snapshots their inherent structures, from the file, the cache, or a quench.
 
     Args:
         cache: where finished quenches are kept.
@@ -53,7 +53,7 @@ class Quenches:
     ) -> None:
         self.cache, self.notify, self.tolerance = cache, notify, tolerance
         self._searches = Searches(KOB_ANDERSEN.cutoff)
-        self._quencher = functools.lru_cache(maxsize=KEPT)(lambda box, _: Quencher(np.array(box), KOB_ANDERSEN, tolerance, max_steps, progress))
+        self._quencher = functools.lru_cache(maxsize=KEPT)(lambda box: Quencher(np.array(box), KOB_ANDERSEN, tolerance, max_steps, progress))
 
     def __call__(self, snapshot: Snapshot) -> Snapshot:
         """Return the snapshot with `inherent_positions` and `inherent_energy`; those it has are kept.
@@ -72,7 +72,7 @@ class Quenches:
             energy = particle_energies(snapshot, snapshot.inherent_positions, self._searches)
             self.cache.put("quench", key, inherent_energy=energy)
             return snapshot.replace(inherent_energy=energy)
-        quenched, report = self._quencher(tuple(snapshot.box.tolist()), len(snapshot))(snapshot)
+        quenched, report = self._quencher(tuple(snapshot.box.tolist()))(snapshot)
         assert quenched.inherent_positions is not None
         assert quenched.inherent_energy is not None
         self.cache.put("quench", key, inherent_positions=quenched.inherent_positions, inherent_energy=quenched.inherent_energy)

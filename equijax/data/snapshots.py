@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from equijax.data.formats import read_snapshots
+from equijax.data.splits import ensembles
 from equijax.data.store import Store
 from equijax.errors import DataFormatError
 from equijax.snapshot import Snapshot
@@ -58,6 +59,17 @@ class SnapshotSet(Sequence[Snapshot]):
         number = {name: i for i, name in enumerate(self.names)}
         picked = [number[name] for name in names]
         return SnapshotSet([self.names[i] for i in picked], lambda i: self._load(picked[i]))
+
+    def ensembles(self) -> "SnapshotSet":
+        """Return the part that was measured over ensembles of trajectories, without ends of single ones.
+
+        Raises:
+            DataFormatError: there are only ends.
+        """
+        names = ensembles(self.names)
+        if not names:
+            raise DataFormatError(f"{self.names[0]} and all others are ends of single trajectories, which only train networks; give the configurations they stem from.")
+        return self.chosen(names)
 
     def mapped(self, change: Callable[[Snapshot], Snapshot]) -> "SnapshotSet":
         """Return the same set with a change applied to each snapshot when it is read."""

@@ -42,15 +42,16 @@ def with_ends(split: Split, names: Sequence[str]) -> Split:
     Raises:
         ConfigError: an end is to test or to choose, or its own configuration is not there, so that nothing says on which side it belongs.
     """
-    held = next((name for name in (*split.validation, *split.test) if name != origin(name)), None)
-    if held is not None:
-        raise ConfigError(f"{held} is the end of a single trajectory; it can be trained on, but neither test nor choose.")
+    held = {*split.validation, *split.test}
+    wrong = next((name for name in (*split.train, *held) if name != origin(name) and (name in held or origin(name) in held)), None)
+    if wrong is not None:
+        raise ConfigError(f"{wrong} is the end of a single trajectory; it can be trained on where {origin(wrong)} is, but neither test nor choose.")
     known = set(names)
     lost = next((name for name in names if origin(name) not in known), None)
     if lost is not None:
         raise ConfigError(f"{lost} is the end of a trajectory of {origin(lost)}, which is not in the data; give its file too.")
-    chosen = {*split.train, *split.validation, *split.test}
-    more = tuple(name for name in names if name not in chosen and origin(name) in split.train)
+    train = {*split.train}
+    more = tuple(name for name in names if name not in train and origin(name) in train)
     return Split(split.train + more, split.validation, split.test)
 
 

@@ -5,8 +5,7 @@ box without complaint; and its overflow flag means that pairs were dropped. All 
 """
 
 import functools
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
@@ -44,23 +43,6 @@ def check_cutoff(box: Float[np.ndarray, "d"], cutoff: float, name: str = "snapsh
         raise SnapshotError(
             f"{name}: the cutoff {cutoff:g} is not below half the smallest box side ({box.min() / 2:g}); use a box with sides above {2 * cutoff:g} or a smaller cutoff."
         )
-
-
-def list_functions(box: HostBox, cutoff: float, skin: float, half: bool, capacity: float = 1.25) -> tuple[Any, Callable, Callable]:
-    """Return jax-md's neighbour-list functions with the displacement and shift of a periodic box.
-
-    Args:
-        box: (3,) side lengths; positions handed to the functions must lie in [0, L).
-        cutoff: the list holds every pair closer than cutoff + skin.
-        skin: extra range, so that the list stays valid while no particle moves more than half of it.
-        half: each pair once (i < j) if true, both directions otherwise.
-        capacity: room to allocate, relative to the pairs found.
-    """
-    check_cutoff(box, cutoff + skin)
-    displacement, shift = space.periodic(jnp.asarray(box))
-    style = partition.NeighborListFormat.OrderedSparse if half else partition.NeighborListFormat.Sparse
-    functions = partition.neighbor_list(displacement, jnp.asarray(box), cutoff, skin, capacity, format=style)
-    return functions, displacement, shift
 
 
 class DenseTables:
@@ -101,8 +83,10 @@ class _Lists:
         self._update = jax.jit(lambda positions, neighbors: neighbors.update(positions))
         self._neighbors: partition.NeighborList | None = None
         self.reallocations = 0
+        check_cutoff(box, cutoff)
         with jax.enable_x64(double):
-            self._functions, _, _ = list_functions(box, cutoff, 0.0, half=True)
+            displacement, _ = space.periodic(jnp.asarray(box))
+            self._functions = partition.neighbor_list(displacement, jnp.asarray(box), cutoff, 0.0, 1.25, format=partition.NeighborListFormat.OrderedSparse)
 
     def find(self, wrapped: HostPositions) -> tuple[np.ndarray, np.ndarray]:
         with jax.enable_x64(self._double):

@@ -45,7 +45,7 @@ class QuenchReport:
 
 
 class Quencher:
-    """Quenches many configurations of one box and composition with one compilation.
+    """Quenches many configurations of one box, with one compilation for each composition.
 
     Args:
         box: (3,) side lengths.
@@ -164,6 +164,8 @@ class _Descent:
                 return new, force
             else:
                 break
+        else:
+            raise ConvergenceError(f"{name}: after {steps} steps of the quench, more room for neighbours was not enough {MOST_TRIES} times; check the positions.")
         raise ConvergenceError(f"{name}: the quench ran away after {steps} steps (the largest force is {force:.3g}); check the positions, the units and the box.")
 
     def _make_room(self, positions: jax.Array, name: str, more: bool = False) -> None:

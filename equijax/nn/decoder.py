@@ -1,4 +1,4 @@
-"""The decoder: from the invariant part of the last layer to one number per time, with a head for each particle type."""
+"""The decoder: from invariant features to one number per time, with a head for each particle type."""
 
 import flax.linen as nn
 import jax

@@ -5,8 +5,8 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from equijax.configs import from_dict
-from equijax.errors import CheckpointError, ConfigError
+from equijax.configs import stored
+from equijax.errors import CheckpointError
 from equijax.graph.graph import build_graph, paired
 from equijax.graph.pairs import Pairs
 from equijax.inputs import Statistics
@@ -24,12 +24,11 @@ def open_run(folder: Path) -> tuple[Predictor, dict]:
         CheckpointError: the folder holds no run, or one that this version cannot use.
     """
     if not (folder / "checkpoints").is_dir():
-        raise CheckpointError(f"{folder}: is not the folder of a run (it has no checkpoints).")
+        raise CheckpointError(f"{folder}: is not the folder of a run of a network (it has no checkpoints); baselines are opened by equijax.runs.open_model.")
     checkpoints = Checkpoints(folder)
     try:
         meta = checkpoints.meta()
-        config = config_of(meta)
-        network, statistics = from_dict(meta["network"], NetworkConfig, "stored network"), from_dict(meta["statistics"], Statistics, "stored statistics")
+        config, network, statistics = stored(meta, "config", TrainConfig), stored(meta, "network", NetworkConfig), stored(meta, "statistics", Statistics)
         state = checkpoints.restore(_like(config, network))
     finally:
         checkpoints.close()
@@ -47,15 +46,3 @@ def _like(config: TrainConfig, network: NetworkConfig):  # noqa: ANN202 (a state
     graph = paired([graph] * network.graphs)
     optimizer = make_optimizer(config.optimizer, 2)
     return jax.device_put(initial_state(Network(network), optimizer, jax.tree.map(jax.numpy.asarray, graph), 0), jax.devices()[0])
-
-
-def config_of(meta: dict) -> TrainConfig:
-    """Return the config a run was made with.
-
-    Raises:
-        CheckpointError: it is not one that this version understands.
-    """
-    try:
-        return from_dict(meta["config"], TrainConfig, "stored config")
-    except (ConfigError, KeyError) as error:
-        raise CheckpointError(f"the run's config is not understood by this version ({error}).") from None

@@ -11,9 +11,9 @@ import numpy as np
 from jax.sharding import Mesh
 from tqdm import tqdm
 
-from equijax.configs import to_dict
+from equijax.configs import stored, to_dict
 from equijax.data.cache import Cache
-from equijax.data.files import write_json
+from equijax.data.files import read_json, write_json
 from equijax.data.pipeline import Batches
 from equijax.data.samples import Sample
 from equijax.data.splits import Split
@@ -83,13 +83,12 @@ def train(config: TrainConfig, folder: Path, cache: Cache, resume: bool = False,
     checkpoints = Checkpoints(folder, writable=True)
     meta = run_meta(config, prepared) | {"seen_before": seen_before}
     if resume and checkpoints.latest() is not None:
-        stored = checkpoints.meta()
-        _check_data(folder, stored, meta)
-        meta["seen_before"] = stored.get("seen_before", [])
-        state, progress = checkpoints.restore(state), Progress.from_json(stored["progress"])
-    else:
-        write_json(folder / "config.json", to_dict(config))
-        write_json(folder / "run.json", meta)
+        known = checkpoints.meta()
+        _check_data(folder, known, meta)
+        meta["seen_before"] = known.get("seen_before", [])
+        state, progress = checkpoints.restore(state), Progress.from_json(known["progress"])
+    write_json(folder / "config.json", to_dict(config))
+    write_json(folder / "run.json", meta)
     log = RunLog(folder, int(state.step))
     validate = Scorer(network, prepared.source(config, prepared.split.validation)) if prepared.split.validation else None
     step = make_step(network, optimizer, config.optimizer.ema, mesh, config.mirror, config.seed)
@@ -141,26 +140,26 @@ def run_meta(config: TrainConfig, prepared: Prepared) -> dict:
     }
 
 
-def _check_data(folder: Path, stored: dict, now: dict) -> None:
+def _check_data(folder: Path, known: dict, now: dict) -> None:
     """Another split or other statistics would train on what was kept for the test."""
-    for key in ("split", "statistics", "network", "fingerprints"):
-        if stored.get(key) != json.loads(json.dumps(now[key])):
+    for key in ("split", "statistics", "fingerprints"):
+        if known.get(key) != json.loads(json.dumps(now[key])):
             raise CheckpointError(
                 f"{folder}: the data are not those the run began with (their {key} differ{'s' if key[-1] != 's' else ''}); put them back, or start another run."
             )
 
 
 def _check_folder(config: TrainConfig, folder: Path, resume: bool) -> None:
-    stored = folder / "config.json"
+    written = folder / "config.json"
     if resume:
-        if not stored.exists():
+        if not written.exists():
             raise CheckpointError(f"{folder}: holds no run to resume; leave --resume out to start one.")
-        before = json.loads(stored.read_text())
-        now = to_dict(config)
-        if before != now:
-            changed = next(key for key in {**now, **before} if before.get(key) != now.get(key))
-            raise CheckpointError(f"{folder}: the run was made with {changed} = {before.get(changed)}, now it is {now.get(changed)}; resume with the config of the run.")
-    elif stored.exists():
+        before, now = to_dict(stored({"config": read_json(written, CheckpointError)}, "config", TrainConfig)), to_dict(config)
+        # Data may lie elsewhere than when the run began: `_check_data` knows them by what they hold.
+        changed = next((key for key in now if key != "data" and before[key] != now[key]), None)
+        if changed:
+            raise CheckpointError(f"{folder}: the run was made with {changed} = {before[changed]}, now it is {now[changed]}; resume with the config of the run.")
+    elif written.exists():
         raise ConfigError(f"{folder}: already holds a run; resume it with --resume or choose another folder.")
 
 

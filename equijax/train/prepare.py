@@ -1,6 +1,7 @@
 """From a config to a data set that is ready to train on."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 from tqdm import tqdm
@@ -20,7 +21,7 @@ from equijax.train.config import TrainConfig
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """A data set ready to train on: its split, statistics, shapes, the network that fits them, each configuration's fingerprint, and their mean weight."""
+    """A data set ready to train on: its split, statistics, shapes, the network that fits them, fingerprints, and the weights of what is trained on (mean one)."""
 
     snapshots: SnapshotSet
     split: Split
@@ -29,19 +30,32 @@ class Prepared:
     network: NetworkConfig
     pairs: PairFinder
     fingerprints: dict[str, str]
-    mean_weight: float
+    weights: dict[str, float]
 
     def source(self, config: TrainConfig, names: tuple[str, ...]) -> SampleSource:
         """Return the samples with these names."""
-        return SampleSource(
-            self.snapshots.chosen(names), self.pairs, config.inputs, config.targets, self.statistics, self.capacity, lambda s: config.weight(s) / self.mean_weight
-        )
+        chosen = self.snapshots.chosen(names)
+        return SampleSource(chosen, self.pairs, config.inputs, config.targets, self.statistics, self.capacity, lambda s: self.weights.get(s.name, 1.0))
+
+
+FINGER, GRID = 8, 0.05
+"""Particles whose positions make a fingerprint, and how finely they are read (sigma_AA)."""
 
 
 def fingerprint(snapshot: Snapshot) -> str:
-    """Return what a configuration is known by whatever its file is called: a hash of its wrapped positions to four decimals."""
-    wrapped = np.round(wrap(snapshot.positions, snapshot.box), 4)
-    return content_key(np.where(wrapped >= np.round(snapshot.box, 4), 0.0, wrapped) + 0.0, snapshot.types)
+    """Return what a configuration is known by, whatever its file is called and to how many digits it was written.
+
+    It is a hash of all types and of the wrapped positions of the first few particles on a coarse grid: a copy in single precision or with six decimals
+    has the same but for one in a thousand, with four decimals but for one in forty; another configuration of the same liquid never has.
+    """
+    cells = np.round(snapshot.box / GRID)
+    grid = np.round(wrap(snapshot.positions[:FINGER], snapshot.box) / snapshot.box * cells).astype(int) % cells.astype(int)
+    return content_key(grid, snapshot.types)
+
+
+def fingerprints(snapshots: SnapshotSet) -> dict[str, str]:
+    """Return the fingerprint of every configuration by its name."""
+    return {snapshot.name: fingerprint(snapshot) for snapshot in snapshots}
 
 
 def prepare(config: TrainConfig, cache: Cache, quiet: bool = False, split: Split | None = None) -> Prepared:
@@ -51,9 +65,7 @@ def prepare(config: TrainConfig, cache: Cache, quiet: bool = False, split: Split
         EquijaxError: data or config are not usable.
     """
     snapshots = SnapshotSet.read(config.data)
-    if split is None:
-        split = split_names(snapshots.names, config.validation, config.test, config.split_seed)
-    split = with_ends(split, snapshots.names)
+    split = split_names(snapshots.names, config.validation, config.test, config.split_seed) if split is None else with_ends(split, snapshots.names)
     if not config.trajectory_noise and len(ensembles(split.train)) < len(split.train):
         raise ConfigError("the data hold ends of single trajectories, which must not weigh as much as ensembles; set trajectory_noise (12, as the preset `ends` has).")
     snapshots = snapshots.chosen([*split.train, *split.validation, *split.test])
@@ -67,15 +79,21 @@ def prepare(config: TrainConfig, cache: Cache, quiet: bool = False, split: Split
         snapshots = snapshots.mapped(Quenches(cache, progress=show))
     pairs = PairFinder(config.network.cutoff, cache)
     bar = tqdm(range(len(snapshots)), desc="inherent structures and graphs" if config.inputs.needs_quench else "graphs", unit="configuration", disable=quiet)
-    nodes, slots, prints, degrees, weights, trained = 0, 0, {}, {}, [], {*split.train}
+    nodes, slots, prints, degrees, weights, trained = 0, 0, {}, {}, {}, {*split.train}
     for i in bar:
         snapshot = snapshots[i]
         found = [pairs(snapshot, which).receivers for which in config.inputs.sets]
         nodes, slots = max(nodes, len(snapshot)), max(slots, *(slot_capacity(int(np.bincount(receivers).max(initial=0))) for receivers in found))
         prints[snapshot.name], degrees[snapshot.name] = fingerprint(snapshot), len(found[0]) / len(snapshot)
         if snapshot.name in trained:
-            weights.append(config.weight(snapshot))
-    statistics = measure(snapshots.chosen(split.train), config.inputs, config.targets)
+            weights[snapshot.name] = config.weight(snapshot)
+    _refuse_copies(split, prints)
+    if config.trajectory_noise and len({*weights.values()}) == 1:
+        raise ConfigError(
+            "trajectory_noise changes nothing here, for all training configurations have equally many trajectories: "
+            "add the ends of their trajectories (equijax data ends), or take a preset without it (inherent)."
+        )
+    statistics = measure(snapshots.chosen(ensembles(split.train)), config.inputs, config.targets)
     network = dataclasses.replace(
         config.network,
         scalars=config.inputs.scalars,
@@ -84,5 +102,14 @@ def prepare(config: TrainConfig, cache: Cache, quiet: bool = False, split: Split
         outputs=len(statistics.times),
         mean_degree=round(float(np.mean([degrees[name] for name in split.train])), 3),
     )
-    mean_weight = float(np.mean(weights))
-    return Prepared(snapshots, split, statistics, Capacity(nodes, slots), network, pairs, prints, mean_weight)
+    mean = float(np.mean([*weights.values()]))
+    weights = {name: weight / mean for name, weight in weights.items()}
+    return Prepared(snapshots, split, statistics, Capacity(nodes, slots), network, pairs, prints, weights)
+
+
+def _refuse_copies(split: Split, prints: dict[str, str]) -> None:
+    """Raise if a configuration stands in two parts of the split under two names."""
+    parts = [{prints[name]: name for name in part} for part in (split.train, split.validation, split.test)]
+    for first, second in itertools.combinations(parts, 2):
+        for same in first.keys() & second.keys():
+            raise ConfigError(f"{first[same]} and {second[same]} are the same configuration, and the split puts them apart; give it once.")

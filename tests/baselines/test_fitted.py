@@ -14,7 +14,7 @@ from equijax.baselines.run import open_baseline, train_baseline
 from equijax.data.cache import Cache
 from equijax.data.convert import write_snapshots
 from equijax.data.splits import end_of
-from equijax.errors import CheckpointError, ConfigError
+from equijax.errors import CheckpointError, ConfigError, DataFormatError
 from equijax.evaluation import evaluate, score
 from equijax.inputs import TargetConfig
 from equijax.metrics import pearson
@@ -119,11 +119,17 @@ def test_without_validation_a_ridge_leaves_configurations_out():
     assert np.argmax(left_out) > 0
 
 
-def test_baselines_refuse_the_ends_of_single_trajectories(store, snapshots, tmp_path):
+def test_baselines_leave_the_ends_of_single_trajectories_out(store, snapshots, tmp_path):
+    """Whether they are in the data or not, a baseline is the same, on the split that a network has."""
     ends = tmp_path / "ends.h5"
-    write_snapshots(ends, [snapshots[0].replace(name=end_of(snapshots[0].name, 0), trajectories=1)])
-    with pytest.raises(ConfigError, match="end of a single trajectory"):
-        train_baseline(BaselineConfig("ridge", (str(store), str(ends)), 2.0, 1.0, descriptors=PLAIN), tmp_path / "run", Cache(None), quiet=True)
+    write_snapshots(ends, [snapshot.replace(name=end_of(snapshot.name, 0), trajectories=1, propensity=2 * snapshot.propensity) for snapshot in snapshots])
+    for name, data in {"with": (str(store), str(ends)), "without": (str(store),)}.items():
+        train_baseline(BaselineConfig("ridge", data, 2.0, 1.0, descriptors=PLAIN), tmp_path / name, Cache(None), quiet=True)
+    (one, its), (other, others) = (open_baseline(tmp_path / name) for name in ("with", "without"))
+    assert its["split"] == others["split"]
+    assert np.array_equal(one.predict(snapshots[0]).propensity, other.predict(snapshots[0]).propensity)
+    with pytest.raises(DataFormatError, match="ends of single trajectories"):
+        train_baseline(BaselineConfig("ridge", (str(ends),), 2.0, 1.0, descriptors=PLAIN), tmp_path / "only", Cache(None), quiet=True)
 
 
 def test_the_mean_of_several_runs(store, tmp_path):
@@ -170,7 +176,7 @@ def test_what_cannot_be_fitted_or_opened(snapshots, tmp_path):
     with pytest.raises(ConfigError, match="needs inherent structures"):
         BaselineConfig(descriptors=PLAIN, targets=TargetConfig(centre="configuration"))
     (tmp_path / "run.json").write_text(json.dumps({"config": {"model": "forest"}}))
-    with pytest.raises(CheckpointError, match="cannot be opened by this version"):
+    with pytest.raises(CheckpointError, match="config is not understood by this version"):
         open_baseline(tmp_path)
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(CheckpointError, match="cannot be read"):

@@ -10,7 +10,8 @@ import pytest
 from equijax.data.cache import Cache
 from equijax.data.convert import write_snapshots
 from equijax.data.ends import snapshots_with_ends
-from equijax.data.formats import read_snapshot
+from equijax.data.formats import read_snapshot, read_snapshots
+from equijax.data.snapshots import SnapshotSet
 from equijax.data.splits import Split, end_of, split_names, with_ends
 from equijax.data.store import Store
 from equijax.errors import ConfigError, DataFormatError
@@ -81,12 +82,31 @@ def test_ends_never_test(mixed, tmp_path):
     names = [end_of("c0", 0), "c0", "c1"]
     with pytest.raises(ConfigError, match="neither test nor choose"):
         with_ends(Split(("c1",), (), (names[0],)), names)
+    with pytest.raises(ConfigError, match="c0#end0 is the end of a single trajectory; it can be trained on where c0 is"):
+        with_ends(Split(("c1", names[0]), (), ("c0",)), names)
     run = tmp_path / "run"
     train(dataclasses.replace(mixed, epochs=1, patience=1), run, Cache(None), quiet=True)
-    assert all("#end" not in scored.name for scored in evaluate(run, Cache(None), part="train").scored)
-    others = [s.replace(name=s.name.replace("toy", "other"), positions=s.positions + 0.3) for path in mixed.data for s in Store(path)]
+    tested = [scored.name for scored in evaluate(run, Cache(None), part="train").scored]
+    assert len(tested) == 4
+    assert all("#end" not in name for name in tested)
+    others = [s.replace(name=s.name.replace("toy", "other"), positions=1.01 * s.positions) for s in SnapshotSet.read(mixed.data)]
     write_snapshots(tmp_path / "others.h5", others)
     assert len(evaluate(run, Cache(None), [str(tmp_path / "others.h5")]).scored) == 6
+
+
+def test_files_of_different_numbers_of_trajectories_do_not_say_one(tmp_path):
+    """Joined, their times have no common number to be weighed by; each time by itself has its own."""
+    _, initial, final = botan(tmp_path, index=7)
+    fewer, _, _ = botan(tmp_path, index=5)
+    np.savez(fewer, types=np.load(fewer)["types"], initial_positions=initial, positions=final[:4])
+    assert next(iter(read_snapshots(tmp_path))).trajectories is None
+    assert next(snapshots_with_ends(tmp_path, time=0)).trajectories == 4
+    assert next(snapshots_with_ends(tmp_path)).trajectories == len(final)
+
+
+def test_fewer_than_one_end_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="most is -1; expected 1 or more"):
+        next(snapshots_with_ends(botan(tmp_path)[0], most=-1))
 
 
 def test_files_without_trajectories_are_refused(tmp_path):
@@ -137,6 +157,21 @@ def test_configurations_weigh_by_their_trajectories_and_one_on_average(mixed):
     assert {float(plain.source(alike, plain.split.train)[i].weights.max()) for i in range(4)} == {1.0}
     with pytest.raises(ConfigError, match="must not weigh as much as ensembles"):
         prepare(dataclasses.replace(mixed, trajectory_noise=0.0), Cache(None), quiet=True)
+    with pytest.raises(ConfigError, match="trajectory_noise changes nothing here"):
+        prepare(dataclasses.replace(mixed, data=mixed.data[:1]), Cache(None), quiet=True)
+
+
+def test_targets_are_standardised_by_ensembles_alone(mixed):
+    """Ends widen the spread of the labels, not that of the propensity."""
+    alone = dataclasses.replace(mixed, data=mixed.data[:1], trajectory_noise=0.0)
+    assert prepare(mixed, Cache(None), quiet=True).statistics == prepare(alone, Cache(None), quiet=True).statistics
+
+
+def test_validation_need_not_say_how_many_trajectories_it_had(mixed, tmp_path):
+    chosen = prepare(mixed, Cache(None), quiet=True).split.validation
+    unsaid = [snapshot.replace(trajectories=None) if snapshot.name in chosen else snapshot for snapshot in SnapshotSet.read(mixed.data)]
+    write_snapshots(tmp_path / "unsaid.h5", unsaid)
+    train(dataclasses.replace(mixed, data=(str(tmp_path / "unsaid.h5"),), epochs=1, patience=1), tmp_path / "run", Cache(None), quiet=True)
 
 
 def test_the_loss_is_proportional_to_the_weight(mixed):

@@ -50,7 +50,7 @@ def test_every_study_has_a_row_in_the_table():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in STUDIES if study(name).points == 1 and name != "accuracy"])
+@pytest.mark.parametrize("name", [name for name in STUDIES if study(name).points == 1])
 def test_a_study_of_one_temperature_runs(name, tmp_path, runs):
     _runs(study(name), (embedded_path(),), tmp_path, runs)
 

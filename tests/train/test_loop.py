@@ -1,5 +1,7 @@
+import contextlib
 import dataclasses
 import json
+import shutil
 
 import chex
 import jax
@@ -8,6 +10,7 @@ import pytest
 
 from equijax.data.convert import write_snapshots
 from equijax.data.pipeline import Batches, stack
+from equijax.data.splits import split_names
 from equijax.data.store import Store
 from equijax.errors import CheckpointError, ConfigError, TrainingError
 from equijax.evaluation import evaluate
@@ -15,12 +18,13 @@ from equijax.inputs import InputConfig
 from equijax.metrics import pearson
 from equijax.network import Network
 from equijax.predictor import Predictor
+from equijax.testing import toy_snapshot
 from equijax.train.checkpoint import Checkpoints
 from equijax.train.config import OptimizerConfig
 from equijax.train.log import read_log
 from equijax.train.loop import train
 from equijax.train.mesh import make_mesh, replicated, spread
-from equijax.train.prepare import prepare
+from equijax.train.prepare import fingerprint, prepare
 from equijax.train.step import AXIS, initial_state, make_optimizer, make_step
 from tests.train.conftest import changed
 
@@ -125,6 +129,45 @@ def test_a_run_is_not_resumed_on_other_data(tmp_path, config, cache, toy_set):
     write_snapshots(data / "more.h5", snapshots[10:])
     with pytest.raises(CheckpointError, match=r"the data are not those the run began with \(their split"):
         train(config, tmp_path / "run", cache, resume=True, quiet=True)
+
+
+def test_a_run_is_resumed_where_data_moved_and_settings_were_added(tmp_path, whole, cache, toy_set):
+    """The data are known by what they hold, and a setting that is newer than the run has its default."""
+    config, folder = whole
+    shutil.copytree(folder, tmp_path / "run")
+    shutil.copy(toy_set, tmp_path / "moved.h5")
+    stored = json.loads((tmp_path / "run" / "config.json").read_text())
+    del stored["trajectory_noise"], stored["network"]["readout"]
+    (tmp_path / "run" / "config.json").write_text(json.dumps(stored))
+    moved = changed(config, data=(str(tmp_path / "moved.h5"),))
+    assert train(moved, tmp_path / "run", cache, resume=True, quiet=True).epoch == config.epochs
+    (tmp_path / "run" / "config.json").write_text("{")
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        train(moved, tmp_path / "run", cache, resume=True, quiet=True)
+
+
+def test_a_configuration_is_known_again_in_other_digits():
+    """Single precision, eight and six decimals, and other images of the box; another configuration has another fingerprint."""
+    snapshots = [toy_snapshot(5, seed=seed) for seed in range(8)]
+    prints = [fingerprint(snapshot) for snapshot in snapshots]
+    assert len(set(prints)) == len(prints)
+    for snapshot, known in zip(snapshots, prints, strict=True):
+        for positions in (snapshot.positions.astype(np.float32), np.round(snapshot.positions, 8), np.round(snapshot.positions, 6), snapshot.positions + 3 * snapshot.box):
+            assert fingerprint(snapshot.replace(positions=positions)) == known
+
+
+def test_one_configuration_under_two_names_is_not_put_apart(tmp_path, config, cache, toy_set):
+    with Store(toy_set) as store:
+        snapshots = list(store)
+    write_snapshots(tmp_path / "copy.h5", [snapshots[0].replace(name="copy", positions=snapshots[0].positions.astype(np.float32))])
+    data = (str(toy_set), str(tmp_path / "copy.h5"))
+    splits = {seed: split_names([*(s.name for s in snapshots), "copy"], 2, 2, seed) for seed in range(20)}
+    together = {seed: any({snapshots[0].name, "copy"} <= set(part) for part in (split.train, split.validation, split.test)) for seed, split in splits.items()}
+    assert {*together.values()} == {True, False}
+    for here in (True, False):
+        twice = changed(config, data=data, split_seed=next(seed for seed, one in together.items() if one == here))
+        with contextlib.nullcontext() if here else pytest.raises(ConfigError, match="are the same configuration"):
+            prepare(twice, cache, quiet=True)
 
 
 def test_a_run_that_was_stopped_before_its_first_checkpoint_starts_again(tmp_path, whole, cache, monkeypatch):

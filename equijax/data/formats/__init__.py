@@ -53,22 +53,16 @@ def read_snapshots(path: str | Path) -> Iterator[Snapshot]:
         raise DataFormatError(f"{path}: no reader for this kind of file; expected a folder or one of {', '.join(SUFFIXES)}.")
 
 
-def keeps_trajectories(path: str | Path) -> bool:
-    """Whether `read_trajectories` can read a file, or the files of a folder, as far as their names say."""
-    return all(file.suffix in {".pickle", ".pkl"} or _BOTAN_TIME.search(file.name) for group in _groups(Path(path)) for file in group)
-
-
-def read_trajectories(path: str | Path) -> Iterator[tuple[Snapshot, np.ndarray]]:
-    """Yield every configuration with the unwrapped positions (t, trajectories, n, 3) in which its trajectories were at the measured times.
+def read_trajectories(path: str | Path) -> Iterator[tuple[Snapshot, list[np.ndarray]]]:
+    """Yield every configuration with the unwrapped positions (trajectories, n, 3), for each measured time, in which its trajectories were.
 
     Raises:
-        DataFormatError: a file is missing or damaged, or of a format that keeps no trajectories, or the times of a configuration have different numbers of them.
+        DataFormatError: a file is missing or damaged, or of a format that keeps no trajectories.
     """
     for group in _groups(Path(path)):
-        parts = sorted((_trajectories(file) for file in group), key=lambda part: part[0].times[0])  # type: ignore[index]
-        if len({ends.shape[1] for _, ends in parts}) > 1:
-            raise DataFormatError(f"{parts[0][0].name}: its times have different numbers of trajectories; give the files of one time.")
-        yield (parts[0] if len(parts) == 1 else (_joined([snapshot for snapshot, _ in parts]), np.concatenate([ends for _, ends in parts])))
+        parts = [_trajectories(file) for file in group]
+        snapshot = _joined([snapshot for snapshot, _ in parts]) if len(parts) > 1 else parts[0][0]
+        yield snapshot, [ends for _, times in parts for ends in times]
 
 
 def _trajectories(file: Path) -> tuple[Snapshot, np.ndarray]:
@@ -131,6 +125,7 @@ def _joined(parts: list[Snapshot]) -> Snapshot:
         times=np.concatenate([part.times for part in parts]),  # type: ignore[misc]
         propensity=np.concatenate([part.propensity for part in parts], axis=1),  # type: ignore[misc]
         propensity_halves=None if any(half is None for half in halves) else np.concatenate(halves, axis=2),  # type: ignore[arg-type]
+        trajectories=first.trajectories if len({part.trajectories for part in parts}) == 1 else None,
     )
 
 
