@@ -9,7 +9,7 @@ from experiments.study import Study, main, published
 
 
 def run(lab: Lab) -> dict:
-    """Score networks and ridge regressions of every temperature at every temperature, times paired in order: multiples of each relaxation time."""
+    """Score networks and ridge regressions of every temperature at every temperature, times paired in order, the first with the first."""
     scores: dict = {"network": {}, "ridge": {}}
     for trained in lab.points:
         networks = lab.networks(lab.scale.network, trained, f"trained at {trained.label}")

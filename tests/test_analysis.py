@@ -13,7 +13,7 @@ from equijax.graph.neighbors import NeighborSearch
 from equijax.network import Network, NetworkConfig
 from equijax.nn.radial import envelope
 from equijax.testing import toy_snapshot
-from tests.conftest import graph_of
+from tests.conftest import fresh, graph_of
 
 BOX = np.full(3, 12.0)
 
@@ -104,7 +104,7 @@ def test_filters_are_those_the_network_uses(toy):
     """A network of one layer with a single neighbour type sees phi(r) alone: set every other weight by hand and compare."""
     config = dataclasses.replace(NetworkConfig(), layers=1, l_max=1, channels=2, cutoff=2.0, kernel="reference", mean_degree=1.0)
     graph = graph_of(toy)
-    variables = Network(config).init(jax.random.key(0), graph)
+    variables = fresh(Network(config), graph)
     weights = variables["params"]["first"]["convolution"]
     messages = first_messages(config, weights, graph)
     densities = np.asarray(messages.filter(keep="0e").array)[3]

@@ -10,7 +10,7 @@ from equijax.graph.graph import build_graph
 from equijax.graph.neighbors import NeighborSearch
 from equijax.network import Network, NetworkConfig, count_weights
 from equijax.testing import EQUIVARIANCE, cube_rotations, orthonormal, random_rotation, relative_difference, toy_snapshot
-from tests.conftest import graph_of, needs
+from tests.conftest import fresh, graph_of, needs
 
 SMALL = NetworkConfig(layers=3, l_max=2, channels=4, outputs=3, cutoff=2.0)
 RICH = dataclasses.replace(SMALL, activation="gate", inputs_everywhere=True, readout="all", scalars=2, arrows=1, decoder_hidden=(8,))
@@ -23,7 +23,7 @@ def features(snapshot, seed=0):
 
 def start(config, graph):
     network = Network(config)
-    return network, jax.jit(network.init)(jax.random.key(0), graph)
+    return jax.jit(network.apply, static_argnames=("train", "mutable")), fresh(network, graph)
 
 
 def test_the_default_network_has_50852_weights(toy):
@@ -45,8 +45,7 @@ def test_predictions_do_not_change_under_rotations_of_the_edge_vectors(config, d
     with jax.enable_x64(dtype == np.float64):
         extra = features(snapshot) if config.scalars else {}
         graph = graph_of(snapshot, dtype=dtype, **extra)
-        network, variables = start(config, graph)
-        apply = jax.jit(network.apply)
+        apply, variables = start(config, graph)
         plain = apply(variables, graph)
         improper = -1 if config.parity else 1
         for seed in range(5):
@@ -60,8 +59,8 @@ def test_se3_tells_left_from_right_and_e3_does_not():
     graph = graph_of(snapshot)
     mirrored = graph.replace(vectors=graph.vectors * jnp.array([-1.0, 1, 1]))
     for parity in (False, True):
-        network, variables = start(dataclasses.replace(SMALL, parity=parity), graph)
-        change = relative_difference(network.apply(variables, mirrored), network.apply(variables, graph))
+        apply, variables = start(dataclasses.replace(SMALL, parity=parity), graph)
+        change = relative_difference(apply(variables, mirrored), apply(variables, graph))
         assert (change < 1e-5) == parity
 
 
@@ -77,8 +76,7 @@ def test_predictions_do_not_change_through_wrap_and_neighbour_list(dtype):
             # One shape for all, so one compilation.
             return jax.tree.map(jnp.asarray, build_graph(search.pairs(positions), types, 2.0, slots=64, dtype=dtype))
 
-        network, variables = start(SMALL, graph(snapshot.positions, snapshot.types))
-        apply = jax.jit(network.apply)
+        apply, variables = start(SMALL, graph(snapshot.positions, snapshot.types))
         plain = apply(variables, graph(snapshot.positions, snapshot.types))
         for rotation in cube_rotations():
             order = rng.permutation(len(snapshot))
@@ -91,28 +89,28 @@ def test_predictions_do_not_change_through_wrap_and_neighbour_list(dtype):
 def test_padding_of_rows_and_slots_changes_nothing(toy):
     pairs = NeighborSearch(toy.box, 2.0).pairs(toy.positions)
     graphs = [jax.tree.map(jnp.asarray, build_graph(pairs, toy.types, 2.0, nodes=nodes, slots=slots)) for nodes, slots in ((125, 48), (157, 64))]
-    network, variables = start(dataclasses.replace(SMALL, batch_norm=True), graphs[0])
-    small, large = (network.apply(variables, graph) for graph in graphs)
+    apply, variables = start(dataclasses.replace(SMALL, batch_norm=True), graphs[0])
+    small, large = (apply(variables, graph) for graph in graphs)
     assert relative_difference(large[:125], small) < 1e-5
     assert not large[125:].any()
-    gradient = jax.grad(lambda vectors: network.apply(variables, graphs[1].replace(vectors=vectors)).sum())(graphs[1].vectors)
+    gradient = jax.grad(lambda vectors: apply(variables, graphs[1].replace(vectors=vectors)).sum())(graphs[1].vectors)
     assert np.isfinite(gradient).all()
     assert not gradient[~graphs[1].edge_mask].any()
 
 
 def test_particle_types_matter(toy):
     graph = graph_of(toy)
-    network, variables = start(SMALL, graph)
-    swapped = network.apply(variables, graph.replace(types=1 - graph.types))
-    assert relative_difference(swapped, network.apply(variables, graph)) > 1e-3
+    apply, variables = start(SMALL, graph)
+    swapped = apply(variables, graph.replace(types=1 - graph.types))
+    assert relative_difference(swapped, apply(variables, graph)) > 1e-3
 
 
 @pytest.mark.parametrize("kernel", ["reference", "xla"])
 def test_kernels_serve_one_set_of_weights(kernel, toy):
     graph = graph_of(toy)
-    network, variables = start(SMALL, graph)
-    other = Network(dataclasses.replace(SMALL, kernel=kernel)).apply(variables, graph)
-    assert relative_difference(other, network.apply(variables, graph)) < 5e-6
+    apply, variables = start(SMALL, graph)
+    other = jax.jit(Network(dataclasses.replace(SMALL, kernel=kernel)).apply)(variables, graph)
+    assert relative_difference(other, apply(variables, graph)) < 5e-6
 
 
 def test_the_decoder_reads_both_graphs(toy):
@@ -120,13 +118,13 @@ def test_the_decoder_reads_both_graphs(toy):
     config = dataclasses.replace(SMALL, graphs=2, readout="all")
     graph = graph_of(toy)
     other = graph_of(toy_snapshot(5, seed=1).replace(types=toy.types))
-    network, variables = start(config, graph.replace(other=other))
+    apply, variables = start(config, graph.replace(other=other))
     assert {"first", "later", "other_first", "other_later"} <= variables["params"].keys()
-    plain = network.apply(variables, graph.replace(other=other))
-    assert relative_difference(network.apply(variables, graph.replace(other=graph)), plain) > 1e-3
-    assert relative_difference(network.apply(variables, other.replace(other=other)), plain) > 1e-3
+    plain = apply(variables, graph.replace(other=other))
+    assert relative_difference(apply(variables, graph.replace(other=graph)), plain) > 1e-3
+    assert relative_difference(apply(variables, other.replace(other=other)), plain) > 1e-3
     with pytest.raises(ConfigError, match="reads two graphs of each configuration, this one has one"):
-        network.apply(variables, graph)
+        apply(variables, graph)
 
 
 def test_inputs_that_do_not_fit_are_refused(toy):
@@ -142,11 +140,11 @@ def test_layers_computed_again_have_the_same_gradients(monkeypatch, toy, kernel)
     needs(kernel)
     graph = graph_of(toy)
     config = dataclasses.replace(SMALL, kernel=kernel)
-    network, variables = start(config, graph)
+    apply, variables = start(config, graph)
 
     def gradients():
         def loss(variables, vectors):
-            outputs, _ = network.apply(variables, graph.replace(vectors=vectors), train=True, mutable=["batch_stats"])
+            outputs, _ = apply(variables, graph.replace(vectors=vectors), train=True, mutable="batch_stats")
             return jnp.square(outputs).sum()
 
         return jax.jit(jax.grad(loss, argnums=(0, 1)))(variables, graph.vectors)

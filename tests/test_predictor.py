@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ from equijax.inputs import InputConfig, Statistics
 from equijax.network import Network, NetworkConfig
 from equijax.predictor import Predictor
 from equijax.testing import central_difference, cube_rotations, toy_snapshot
+from tests.conftest import fresh
 
 NETWORK = NetworkConfig(layers=2, l_max=2, channels=3, outputs=2, activation="gate", inputs_everywhere=True, decoder_hidden=(6,), cutoff=2.0)
 STATISTICS = Statistics([-5.0, -7.0], [0.5, 0.6], 0.2, [[0.1, 0.3], [0.2, 0.4]], [[0.05, 0.2], [0.1, 0.3]], [[0.0, 0.5], [0.0, 0.7]], -5.2, [1.0, 10.0])
@@ -25,10 +27,11 @@ def snapshot_with_minimum(cells=5):
     )
 
 
+@functools.cache
 def predictor(inputs, dtype=np.float64, layers=2, readout="all"):
     config = dataclasses.replace(NETWORK, layers=layers, scalars=inputs.scalars, arrows=inputs.arrows, graphs=len(inputs.sets), readout=readout)
     bare = Predictor(config, {}, {}, inputs, STATISTICS, dtype)
-    variables = Network(config).init(jax.random.key(0), bare.graph(snapshot_with_minimum()))
+    variables = fresh(Network(config), bare.graph(snapshot_with_minimum()))
     return Predictor(config, variables["params"], variables.get("batch_stats", {}), inputs, STATISTICS, dtype)
 
 

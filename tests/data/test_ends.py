@@ -28,6 +28,7 @@ from equijax.train.loop import train
 from equijax.train.mesh import make_mesh
 from equijax.train.prepare import prepare
 from equijax.train.step import loss_and_gradient
+from tests.conftest import fresh
 from tests.data.test_formats import botan, deepmind
 
 
@@ -181,7 +182,7 @@ def test_the_loss_is_proportional_to_the_weight(mixed):
     prepared = prepare(mixed, Cache(None), quiet=True)
     sample = prepared.source(mixed, prepared.split.train)[0]
     network = Network(prepared.network)
-    variables = network.init(jax.random.key(0), sample.graph)
+    variables = fresh(network, sample.graph)
     differentiate = jax.jit(loss_and_gradient(network, make_mesh(1, 1)))
     batch = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], sample)
     loss, _, gradient = differentiate(variables["params"], variables.get("batch_stats", {}), batch)

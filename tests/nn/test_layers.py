@@ -16,7 +16,7 @@ from equijax.nn.radial import RadialBasis, envelope
 from equijax.nn.self_interaction import SelfInteraction
 from equijax.nn.triplets import hidden_irreps
 from equijax.testing import assert_se3_equivariant, toy_snapshot
-from tests.conftest import graph_of, needs
+from tests.conftest import fresh, graph_of, needs
 
 HIDDEN = hidden_irreps(4, 2, parity=False)
 
@@ -28,8 +28,13 @@ def test_convolution_is_equivariant(kernel, dtype):
         graph = graph_of(toy_snapshot(4, density=0.8), dtype=dtype)
         layer = Convolution(2.0, 10, 16, 6, 2, False, 40.0, 256, kernel)
         types = e3nn.IrrepsArray("2x0e", jax.nn.one_hot(graph.types, 2, dtype=dtype))
-        variables = layer.init(jax.random.key(0), types, edge_geometry(graph, 2, False))
-        assert_se3_equivariant(lambda v: layer.apply(variables, types, edge_geometry(graph.replace(vectors=jnp.asarray(v)), 2, False)), np.asarray(graph.vectors))
+        variables = fresh(layer, types, edge_geometry(graph, 2, False))
+
+        @jax.jit
+        def messages(vectors):
+            return layer.apply(variables, types, edge_geometry(graph.replace(vectors=vectors), 2, False))
+
+        assert_se3_equivariant(lambda v: messages(jnp.asarray(v)), np.asarray(graph.vectors))
 
 
 @pytest.mark.parametrize("activation", ["gate", "shared_gate", "none"])

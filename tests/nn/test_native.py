@@ -21,7 +21,7 @@ from equijax.nn.kernels.native import generate, library
 from equijax.nn.radial import Filters, RadialBasis, interpolate
 from equijax.nn.triplets import hidden_irreps, triplets
 from equijax.testing import relative_difference, toy_snapshot
-from tests.conftest import graph_of, needs
+from tests.conftest import fresh, graph_of, needs
 
 SOURCE = Path(native.__file__).parent / "cpp"
 
@@ -50,7 +50,7 @@ def test_the_table_of_coefficients_is_what_the_generator_writes():
 
 @pytest.mark.parametrize("changes", [{}, {"parity": True}, {"l_max": 3, "channels": 4, "activation": "gate"}])
 def test_a_network_predicts_the_same_whichever_kernel_serves_it(graph, changes):
-    variables = network("xla", **changes).init(jax.random.key(0), graph)
+    variables = fresh(network("xla", **changes), graph)
     values = {kernel: jax.jit(network(kernel, **changes).apply)(variables, graph) for kernel in ("native", "xla", "reference")}
     assert relative_difference(values["native"], values["reference"]) < 5e-6  # float32, sums of forty terms through three layers
     assert relative_difference(values["xla"], values["reference"]) < 5e-6
@@ -58,7 +58,7 @@ def test_a_network_predicts_the_same_whichever_kernel_serves_it(graph, changes):
 
 def test_second_derivatives_go_through_xla(graph):
     """The gradient of the squared gradient with respect to positions, as a loss on forces would need it."""
-    variables = network("xla", layers=2).init(jax.random.key(0), graph)
+    variables = fresh(network("xla", layers=2), graph)
 
     def roughness(kernel, variables):
         return jnp.square(jax.grad(lambda v: squares(network(kernel, layers=2), variables, graph, v))(graph.vectors)).sum()
@@ -70,7 +70,7 @@ def test_second_derivatives_go_through_xla(graph):
 
 def test_gradients_with_respect_to_positions_are_native(graph):
     """One call of each kind and none of the XLA kernel's products: the table's cotangent is not wanted and not computed."""
-    variables = network("native").init(jax.random.key(0), graph)
+    variables = fresh(network("native"), graph)
     text = jax.jit(jax.grad(lambda v: squares(network("native"), variables, graph, v))).lower(graph.vectors).as_text()
     assert "equijax_geometry" in text
     assert "with_table = false" in text
@@ -81,7 +81,7 @@ def test_a_batch_gives_what_its_members_give(graph):
     model = network("native")
     other = graph_of(toy_snapshot(6, density=1.2, seed=1), nodes=len(graph.types), slots=graph.senders.shape[1])
     batch = jax.tree.map(lambda *leaves: jnp.stack(leaves), graph, other)
-    variables = model.init(jax.random.key(0), graph)
+    variables = fresh(model, graph)
     np.testing.assert_array_equal(jax.jit(jax.vmap(model.apply, (None, 0)))(variables, batch), [jax.jit(model.apply)(variables, g) for g in (graph, other)])
     both = jax.jit(jax.grad(lambda v: jax.vmap(lambda g: squares(model, v, g, g.vectors))(batch).sum()))(variables)
     single = [jax.jit(jax.grad(lambda v, g=g: squares(model, v, g, g.vectors)))(variables) for g in (graph, other)]
@@ -149,7 +149,7 @@ def test_the_radial_table_is_nearly_exact(sharpness, values, slopes):
 def test_a_distance_that_is_not_a_number_comes_out_as_one(graph):
     """Not as a crash: a table has no row for it."""
     model = network("native")
-    variables = model.init(jax.random.key(0), graph)
+    variables = fresh(model, graph)
     broken = graph.vectors.at[3, 0].set(jnp.nan)
     value, gradient = jax.jit(jax.value_and_grad(lambda v: squares(model, variables, graph, v)))(broken)
     assert np.isnan(value)
@@ -160,7 +160,7 @@ def test_a_distance_that_is_not_a_number_comes_out_as_one(graph):
 def test_bad_indices_are_refused(graph):
     broken = graph.replace(senders=graph.senders.at[3, 0].set(10**6))
     model = network("native")
-    variables = model.init(jax.random.key(0), graph)
+    variables = fresh(model, graph)
     with pytest.raises(Exception, match="node 3 has a sender 1000000 that does not exist"):
         jax.block_until_ready(jax.jit(model.apply)(variables, broken))
 
