@@ -13,7 +13,7 @@ from equijax.data.cache import Cache
 from equijax.data.files import write_json
 from equijax.data.samples import Quenches
 from equijax.data.snapshots import SnapshotSet
-from equijax.data.splits import ensembles
+from equijax.data.splits import ensembles_or_all
 from equijax.errors import CheckpointError, ConfigError
 from equijax.inputs import TargetConfig, propensity, selected_halves, selected_times
 from equijax.metrics import Row, Scored, table
@@ -99,7 +99,7 @@ def _own_part(folder: Path, config: dict, split: dict, part: str) -> SnapshotSet
     gone = sorted(set(split[part]) - set(snapshots.names))
     if gone:
         raise CheckpointError(f"{folder}: the run's data no longer hold {gone[0]}; put it back, or give --data.")
-    return snapshots.chosen(ensembles(split[part]))
+    return snapshots.chosen(split[part]).ensembles()
 
 
 def _refuse_seen(snapshots: SnapshotSet, metas: Sequence[dict], parts: Sequence[str] = ("train", "validation")) -> None:
@@ -130,7 +130,7 @@ def baseline_rows(evaluation: Evaluation, config: BaselineConfig, cache: Cache, 
     tested = evaluation.snapshots
     if config.needs_quench:
         snapshots, tested = (part.mapped(Quenches(cache)) for part in (snapshots, tested))
-    parts = [[part[i] for i in range(len(part))] for part in (snapshots.chosen(ensembles(split[name])) for name in ("train", "validation"))]
+    parts = [[part[i] for i in range(len(part))] for part in (snapshots.chosen(ensembles_or_all(split[name])) for name in ("train", "validation"))]
     baseline = fit(config, *parts, quiet=quiet)
     return table(score(baseline, tested, config.targets, align), sorted({row.time for row in evaluation.rows}))
 

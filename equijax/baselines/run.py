@@ -12,7 +12,7 @@ from equijax.data.cache import Cache
 from equijax.data.files import read_json, whole_file, write_json
 from equijax.data.samples import Quenches
 from equijax.data.snapshots import SnapshotSet
-from equijax.data.splits import Split, split_names
+from equijax.data.splits import Split, ensembles_or_all, split_names
 from equijax.errors import CheckpointError, ConfigError
 from equijax.inputs import Statistics, propensity
 from equijax.metrics import Scored, selection_score
@@ -25,7 +25,7 @@ WEIGHTS = "baseline.npz"
 def train_baseline(config: BaselineConfig, folder: Path, cache: Cache, quiet: bool = False, split: Split | None = None) -> float | None:
     """Fit a baseline to ensembles of trajectories and leave config, split and weights in a run folder; return its score on the validation set.
 
-    Ends of single trajectories are left out: as many noisy labels as they bring would outweigh the ensembles in a regression without weights.
+    Where there are ensembles, what single trajectories tell is left out: it would outweigh them in a regression without weights.
 
     Args:
         config: of the run.
@@ -39,7 +39,8 @@ def train_baseline(config: BaselineConfig, folder: Path, cache: Cache, quiet: bo
     """
     if (folder / "config.json").exists():
         raise ConfigError(f"{folder}: already holds a run; choose another folder.")
-    snapshots = SnapshotSet.read(config.data).ensembles()
+    snapshots = SnapshotSet.read(config.data)
+    snapshots = snapshots.chosen(ensembles_or_all(snapshots.names))
     split = split or split_names(snapshots.names, config.validation, config.test, config.split_seed)
     prints = fingerprints(snapshots.chosen([*split.train, *split.validation, *split.test]))
     if config.needs_quench:

@@ -61,14 +61,14 @@ class SnapshotSet(Sequence[Snapshot]):
         return SnapshotSet([self.names[i] for i in picked], lambda i: self._load(picked[i]))
 
     def ensembles(self) -> "SnapshotSet":
-        """Return the part that was measured over ensembles of trajectories, without ends of single ones.
+        """Return the part that was measured over ensembles of trajectories, without what single ones tell.
 
         Raises:
-            DataFormatError: there are only ends.
+            DataFormatError: there is nothing else.
         """
         names = ensembles(self.names)
         if not names:
-            raise DataFormatError(f"{self.names[0]} and all others are ends of single trajectories, which only train networks; give the configurations they stem from.")
+            raise DataFormatError(f"{self.names[0]} and all others are known by single trajectories, to train on; give ensembles of them.")
         return self.chosen(names)
 
     def mapped(self, change: Callable[[Snapshot], Snapshot]) -> "SnapshotSet":

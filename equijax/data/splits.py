@@ -18,7 +18,7 @@ class Split:
     test: tuple[str, ...]
 
 
-_END = re.compile(r"#end\d+$")
+_SINGLE = re.compile(r"#(end|link)\d+$")
 
 
 def end_of(name: str, number: int) -> str:
@@ -26,14 +26,29 @@ def end_of(name: str, number: int) -> str:
     return f"{name}#end{number}"
 
 
+def link_of(chain: str, number: int) -> str:
+    """Return the name of a configuration along a chain of trajectories."""
+    return f"{chain}#link{number:04d}"
+
+
 def origin(name: str) -> str:
-    """Return the name of the configuration that this one stems from: itself, or what `end_of` was given. They never stand on different sides of a split."""
-    return _END.sub("", name)
+    """Return the name of what a configuration stems from: itself, or what `end_of` or `link_of` was given. All of it stands on one side of a split."""
+    return _SINGLE.sub("", name)
 
 
 def ensembles(names: Iterable[str]) -> list[str]:
-    """Return the names without the ends of trajectories: the configurations that may test and choose."""
+    """Return the names without ends of trajectories and links of chains: the configurations that may test and choose."""
     return [name for name in names if name == origin(name)]
+
+
+def ensembles_or_all(names: Sequence[str]) -> list[str]:
+    """Return the ensembles where there are any, and all names otherwise: what statistics and regressions without weights are taken of."""
+    return ensembles(names) or list(names)
+
+
+def links(names: Iterable[str]) -> list[str]:
+    """Return the names of configurations along chains of trajectories."""
+    return [name for name in names if name.startswith(f"{origin(name)}#link")]
 
 
 def with_ends(split: Split, names: Sequence[str]) -> Split:
@@ -45,11 +60,8 @@ def with_ends(split: Split, names: Sequence[str]) -> Split:
     held = {*split.validation, *split.test}
     wrong = next((name for name in (*split.train, *held) if name != origin(name) and (name in held or origin(name) in held)), None)
     if wrong is not None:
-        raise ConfigError(f"{wrong} is the end of a single trajectory; it can be trained on where {origin(wrong)} is, but neither test nor choose.")
-    known = set(names)
-    lost = next((name for name in names if origin(name) not in known), None)
-    if lost is not None:
-        raise ConfigError(f"{lost} is the end of a trajectory of {origin(lost)}, which is not in the data; give its file too.")
+        raise ConfigError(f"{wrong} is known by single trajectories; it can be trained on where {origin(wrong)} is, but neither test nor choose.")
+    _refuse_lost(names)
     train = {*split.train}
     more = tuple(name for name in names if name not in train and origin(name) in train)
     return Split(split.train + more, split.validation, split.test)
@@ -59,8 +71,8 @@ def split_names(names: Sequence[str], validation: float, test: float, seed: int)
     """Divide configurations at random.
 
     Args:
-        names: of the configurations; a name that occurs twice is one configuration, and those that stem from another (`end_of`) go where it goes,
-            but are not tested and choose nothing.
+        names: of the configurations; a name that occurs twice is one configuration, those that stem from another (`end_of`) go where it goes,
+            but are not tested and choose nothing, and those along chains (`link_of`) are trained on.
         validation: how many to choose by: a fraction if below 1, a number otherwise.
         test: how many to keep for the test, likewise.
         seed: of the shuffle.
@@ -68,12 +80,23 @@ def split_names(names: Sequence[str], validation: float, test: float, seed: int)
     Raises:
         ConfigError: nothing is left to train on, or an end of a trajectory is there without its configuration.
     """
+    _refuse_lost(names)
     unique = sorted(set(ensembles(names)))
     counts = [share if share >= 1 else np.ceil(share * len(unique)) for share in (validation, test)]
     if min(counts) < 0 or any(share >= 1 and share != int(share) for share in (validation, test)):
         raise ConfigError(f"validation is {validation:g} and test {test:g}; expected a fraction below 1 or a whole number of configurations.")
     held, tested = int(counts[0]), int(counts[1])
-    if held + tested >= len(unique):
+    along = sorted(set(links(names)))
+    if along and not unique and (validation or test):
+        raise ConfigError("configurations along a chain of trajectories can only be trained on; give ensembles too, or --validation 0 --test 0.")
+    if held + tested > len(unique) or held + tested == len(unique) + len(along):
         raise ConfigError(f"{len(unique)} configurations cannot give {held} for validation and {tested} for the test and leave one to train; add data or ask for less.")
     order = [unique[i] for i in np.random.default_rng(seed).permutation(len(unique))]
-    return with_ends(Split(tuple(order[held + tested :]), tuple(order[:held]), tuple(order[held : held + tested])), names)
+    return with_ends(Split((*order[held + tested :], *along), tuple(order[:held]), tuple(order[held : held + tested])), names)
+
+
+def _refuse_lost(names: Sequence[str]) -> None:
+    known = {*names, *(origin(name) for name in links(names))}
+    lost = next((name for name in names if origin(name) not in known), None)
+    if lost is not None:
+        raise ConfigError(f"{lost} is the end of a trajectory of {origin(lost)}, which is not in the data; give its file too.")

@@ -6,6 +6,9 @@ from typing import Literal
 from equijax.errors import ConfigError
 from equijax.md.kob_andersen import KOB_ANDERSEN, PairPotential
 
+CHAIN_SEED = 10**6
+"""Between the seeds of liquids for ensembles and for chains."""
+
 LEAST_SKIN = 0.15
 """Of neighbour tables (sigma_AA), for which a box must have room."""
 
@@ -59,14 +62,17 @@ class SimulateConfig:
         mixture: what is simulated.
         configurations: independent ones at each temperature.
         trajectories: of the isoconfigurational ensemble of each configuration, from fresh Maxwell velocities.
-        times: of the propensity, in units of the measured relaxation time tau_alpha.
+        chain: instead of ensembles, measure along chains of trajectories (`equijax.simulate.chain`): each configuration has two, the one that led to it and the
+            one that leaves it. Many more configurations for the same time, to train on; networks are tested on ensembles.
+        times: of the propensity, in units of the relaxation time tau_alpha.
+        tau_alpha: in place of the measured one, as the unit of the times: that of another set, to measure at its times.
         trajectory: dynamics of the ensemble: nve, nose-hoover or langevin.
         thermostat: dynamics of the equilibration: nose-hoover or langevin.
         time_step: of both.
         replicas: liquids that are equilibrated side by side; each gives configurations / replicas of the configurations. With fewer than four the waiting
             time becomes longer, so that its error is known.
         waiting: length of each half of the waiting time, in tau_alpha, at least: the halves must agree before anything is measured.
-        spacing: between configurations of one replica, in tau_alpha.
+        spacing: between configurations of one replica, in tau_alpha; along a chain the last of the times.
         longest_wait: time units after which a liquid that has not come to equilibrium is given up.
         cage: also find the average position of each particle in its cage.
         cage_radius: how far a particle may go in that restricted dynamics (sigma_AA).
@@ -81,7 +87,9 @@ class SimulateConfig:
     mixture: Mixture = Mixture()
     configurations: int = 16
     trajectories: int = 32
+    chain: bool = False
     times: tuple[float, ...] = (0.005, 0.02, 0.08, 0.25, 0.5, 1.0, 2.0)
+    tau_alpha: float | None = None
     trajectory: Literal["nve", "nose-hoover", "langevin"] = "nve"
     thermostat: Literal["nose-hoover", "langevin"] = "nose-hoover"
     time_step: float = 0.005
@@ -105,13 +113,22 @@ class SimulateConfig:
                 f"configurations {self.configurations} and replicas {self.replicas} must be 1 or more, "
                 f"trajectories {self.trajectories} an even number: their two halves give the noise ceiling."
             )
+        if self.chain and self.trajectories != 2:
+            raise ConfigError(f"trajectories is {self.trajectories}; along a chain every configuration has 2, the one that led to it and the one that leaves it.")
         if not self.times or not all(0 < t < float("inf") for t in self.times) or any(b <= a for a, b in zip(self.times, self.times[1:], strict=False)):
             raise ConfigError(f"times are {list(self.times)}; expected increasing positive numbers, in units of the relaxation time.")
         for name in ("time_step", "waiting", "spacing", "longest_wait", "cage_radius"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected a positive number.")
+        if self.tau_alpha is not None and (len(self.temperatures) > 1 or not 0 < self.tau_alpha < float("inf")):
+            raise ConfigError(f"tau_alpha is {self.tau_alpha} for the temperatures {list(self.temperatures)}; expected a positive number, and one temperature.")
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}; expected 0 or more.")
+
+    @property
+    def of_liquid(self) -> "SimulateConfig":
+        """The config of the liquids before anything is measured: those of a chain must not be those that ensembles of the same seed are tested on."""
+        return dataclasses.replace(self, seed=self.seed + CHAIN_SEED) if self.chain else self
 
 
 PRESETS: dict[str, SimulateConfig] = {
@@ -119,7 +136,9 @@ PRESETS: dict[str, SimulateConfig] = {
     "embedded": SimulateConfig((0.56,), Mixture(1000), configurations=20, trajectories=16, times=(0.006, 0.02, 0.08, 0.25, 0.5, 1.0), bonds=False, seed=1),
     # About an hour on two cores.
     "laptop": SimulateConfig((0.64, 0.56), Mixture(1000), configurations=32, trajectories=32, cage=True),
-    # About half an hour on an H200.
+    # To train on: as long as `laptop`, with twenty times as many configurations.
+    "chain": SimulateConfig((0.64, 0.56), Mixture(1000), 640, 2, chain=True, times=(0.006, 0.02, 0.08, 0.25, 0.5, 1.0), replicas=16, bonds=False),
+    # Meant for half an hour on a GPU; not measured.
     "gpu": SimulateConfig((0.64, 0.56, 0.50), Mixture(4096), configurations=40, trajectories=32, replicas=20, cage=True),
 }
 """Named simulations: `equijax simulate NAME` takes them as they are."""

@@ -72,7 +72,7 @@ def propensity(
     start = np.repeat(positions[None], trajectories, 0)
     momenta = maxwell(seed, start.shape, ensemble.temperature)
     session = engine.session(ensemble, start, momenta, int(seed.generate_state(1)[0] % 2**31))
-    first_energy = session.potential_energy() + _kinetic(momenta)
+    first_energy = session.potential_energy() + kinetic_energy(momenta)
     is_a = system.types == 0
     known = Bonds(system, positions) if bonds else None
     shape = len(system), len(steps)
@@ -89,10 +89,11 @@ def propensity(
         scattering[:, t], squared[:, t], overlaps[:, t] = self_intermediate(mine), mean_squared_displacement(mine), overlap(mine)
         if known is not None:
             broken[:, t] = np.mean([known.broken(one) for one in now], axis=0)
-    drift = float(np.abs(session.potential_energy() + _kinetic(session.momenta()) - first_energy).max())
+    drift = float(np.abs(session.potential_energy() + kinetic_energy(session.momenta()) - first_energy).max())
     times = np.array(steps) * ensemble.time_step
     return Propensity(times, halves, broken if bonds else None, scattering, squared, overlaps, drift)
 
 
-def _kinetic(momenta: np.ndarray) -> np.ndarray:
+def kinetic_energy(momenta: Float[np.ndarray, "r n d"]) -> Float[np.ndarray, "r"]:
+    """Return the kinetic energy per particle of each replica."""
     return 0.5 * (momenta**2).sum((1, 2)) / momenta.shape[1]

@@ -10,6 +10,7 @@ import numpy as np
 
 from equijax.configs import to_dict
 from equijax.data.files import write_json
+from equijax.data.splits import link_of
 from equijax.data.store import Store, StoreWriter
 from equijax.errors import CheckpointError, ConfigError
 from equijax.md.cage import CageFinder
@@ -17,10 +18,11 @@ from equijax.md.integrators import Ensemble
 from equijax.md.quench import Quencher
 from equijax.md.system import System
 from equijax.simulate import pieces
+from equijax.simulate.chain import Chain
 from equijax.simulate.config import SimulateConfig
 from equijax.simulate.engine import Engine, JaxMd
 from equijax.simulate.equilibrate import Equilibrium, equilibrate, melting
-from equijax.simulate.isoconfigurational import propensity, step_numbers
+from equijax.simulate.isoconfigurational import Propensity, propensity, step_numbers
 from equijax.simulate.liquid import make_system
 from equijax.snapshot import Snapshot
 from equijax.versions import machine, versions
@@ -76,7 +78,7 @@ def simulate(config: SimulateConfig, folder: Path, resume: bool = False, tell: T
         ConvergenceError: a liquid does not come to equilibrium, or the dynamics blew up.
     """
     _check_folder(config, folder, resume)
-    system = make_system(config.mixture, config.seed)
+    system = make_system(config.mixture, config.of_liquid.seed)
     engine = make_engine(config, system)
     parts = [_Temperature(config, temperature, system, engine, folder / f"T{temperature:g}", tell, say) for temperature in config.temperatures]
     write_json(folder / "config.json", to_dict(config))
@@ -117,20 +119,50 @@ class _Temperature:
 
     def run(self) -> Measured:
         """Equilibrate, sample, and measure every configuration that is not measured yet."""
-        equilibrium = equilibrate(self.engine, self.config, self.temperature, self.system.types == 0, self.folder / "equilibrium.npz", self.tell)
+        equilibrium = equilibrate(self.engine, self.config.of_liquid, self.temperature, self.system.types == 0, self.folder / "equilibrium.npz", self.tell)
         halves = equilibrium.halves
         self.say(
             f"T = {self.temperature:g}: in equilibrium after {equilibrium.waited:.0f} time units; tau_alpha = {equilibrium.relaxation_time:.3g}, energy per particle "
             f"{halves.energy[0]:.4f} and {halves.energy[1]:.4f} in the halves of the last {equilibrium.length / equilibrium.relaxation_time:.0f} tau_alpha "
             f"(all within {halves.deviation:.1f} standard errors)."
         )
-        samples = self._samples(equilibrium)
-        steps = step_numbers(self.config.times, equilibrium.relaxation_time, self.config.time_step)
-        files = [self._measure(number, positions, steps) for number, positions in enumerate(samples)]
+        steps = step_numbers(self.config.times, self.config.tau_alpha or equilibrium.relaxation_time, self.config.time_step)
+        samples, files = self._along_chain(equilibrium, steps) if self.config.chain else self._by_ensembles(equilibrium, steps)
         observed = [pieces.load(file.with_suffix(".npz")) or {} for file in files]
         return Measured(
             self.temperature, self.system, equilibrium, self.config.trajectory == "nve", samples, self.folder.with_name(f"{self.folder.name}.h5"), files, observed
         )
+
+    def _by_ensembles(self, equilibrium: Equilibrium, steps: list[int]) -> tuple[np.ndarray, list[Path]]:
+        """Return configurations some relaxation times apart, and their files, each measured by an ensemble of trajectories."""
+        config, files = self.config, []
+        samples = self._samples(equilibrium)
+        for number, positions in enumerate(samples):
+            tell = functools.partial(self.tell, f"T = {self.temperature:g}, configuration {number + 1} of {config.configurations}", steps[-1] * config.time_step)
+            ensemble = functools.partial(
+                propensity, self.engine, self.system, self._ensemble, positions, config.trajectories, steps, self._seed(number), config.bonds, tell
+            )
+            files.append(self._measure(number, f"{number:03d}", positions, ensemble))
+        return samples, files
+
+    def _along_chain(self, equilibrium: Equilibrium, steps: list[int]) -> tuple[np.ndarray, list[Path]]:
+        """Return configurations one trajectory apart, and their files, each measured by the trajectory before and the one after."""
+        config, samples, files = self.config, [], []
+        start = equilibrium.session.positions()
+        chain = Chain(self.engine, self.system, self._ensemble, start, steps, config.bonds, (config.seed, 5, self._millionths), self.folder / "chain", self.tell)
+        for number in range(config.configurations):
+            positions, found = chain.link(number)
+            end, replica = divmod(number, config.replicas)
+            samples.append(positions)
+            files.append(self._measure(number, link_of(f"chain{replica:02d}", end), positions, lambda found=found: found))
+        return np.array(samples), files
+
+    @property
+    def _millionths(self) -> int:
+        return round(1e6 * self.temperature)
+
+    def _seed(self, number: int) -> np.random.SeedSequence:
+        return np.random.SeedSequence([self.config.seed, 4, self._millionths, number])
 
     def _samples(self, equilibrium: Equilibrium) -> np.ndarray:
         """Return the configurations, a few relaxation times apart on each replica."""
@@ -149,20 +181,17 @@ class _Temperature:
             pieces.save(kept, {"samples": np.array(found)} | session.arrays())
         return np.array(found[: self.config.configurations])
 
-    def _measure(self, number: int, positions: np.ndarray, steps: list[int]) -> Path:
-        """Measure one configuration, unless that is done, and return its file."""
+    def _measure(self, number: int, name: str, positions: np.ndarray, look: Callable[[], Propensity]) -> Path:
+        """Quench and measure one configuration, unless that is done, and return its file."""
         file = self.folder / "configurations" / f"{number:03d}.h5"
         if file.exists() and file.with_suffix(".npz").exists():
             return file
-        config, longest = self.config, steps[-1] * self.config.time_step
-        seed = np.random.SeedSequence([config.seed, 4, round(1e6 * self.temperature), number])
-        name = f"T{self.temperature:g}-seed{config.seed}-{number:03d}"
+        config, name = self.config, f"T{self.temperature:g}-seed{self.config.seed}-{name}"
         # What may fail and takes little comes first.
         snapshot, report = self._quencher(Snapshot(self._in_space(positions), self.system.types, self._quencher.box, name, self.temperature))
         if self._cages is not None:
-            snapshot = snapshot.replace(cage_positions=self._in_space(self._cages(positions, int(seed.generate_state(2)[1] % 2**31))))
-        tell = functools.partial(self.tell, f"T = {self.temperature:g}, configuration {number + 1} of {config.configurations}", longest)
-        found = propensity(self.engine, self.system, self._ensemble, positions, config.trajectories, steps, seed, config.bonds, tell)
+            snapshot = snapshot.replace(cage_positions=self._in_space(self._cages(positions, int(self._seed(number).generate_state(2)[1] % 2**31))))
+        found = look()
         snapshot = snapshot.replace(
             times=found.times, propensity=found.halves.mean(0), propensity_halves=found.halves, trajectories=config.trajectories, bond_breaking=found.broken
         )

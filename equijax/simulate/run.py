@@ -52,8 +52,11 @@ def estimate(config: SimulateConfig) -> str:
     for temperature in config.temperatures:
         tau = expected_time(temperature) / config.time_step
         rounds = -(-config.configurations // config.replicas)
-        steps += config.replicas * tau * (3.5 * config.waiting + config.spacing * (rounds - 1))
-        steps += config.configurations * config.trajectories * tau * config.times[-1]
+        steps += config.replicas * tau * 3.5 * config.waiting
+        if config.chain:
+            steps += config.replicas * tau * config.times[-1] * (rounds + 1)
+        else:
+            steps += config.replicas * tau * config.spacing * (rounds - 1) + config.configurations * config.trajectories * tau * config.times[-1]
     atom_steps = steps * mixture.particles
     device = jax.devices()[0].platform
     seconds = atom_steps / (RATE.get(device, RATE["cpu"]) * len(jax.devices()))

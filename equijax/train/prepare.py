@@ -9,7 +9,7 @@ from tqdm import tqdm
 from equijax.data.cache import Cache, content_key
 from equijax.data.samples import Capacity, PairFinder, Quenches, SampleSource
 from equijax.data.snapshots import SnapshotSet
-from equijax.data.splits import Split, ensembles, split_names, with_ends
+from equijax.data.splits import Split, ensembles_or_all, split_names, with_ends
 from equijax.errors import ConfigError
 from equijax.graph.graph import slot_capacity
 from equijax.inputs import Statistics, measure
@@ -66,8 +66,9 @@ def prepare(config: TrainConfig, cache: Cache, quiet: bool = False, split: Split
     """
     snapshots = SnapshotSet.read(config.data)
     split = split_names(snapshots.names, config.validation, config.test, config.split_seed) if split is None else with_ends(split, snapshots.names)
-    if not config.trajectory_noise and len(ensembles(split.train)) < len(split.train):
-        raise ConfigError("the data hold ends of single trajectories, which must not weigh as much as ensembles; set trajectory_noise (12, as the preset `ends` has).")
+    measured = ensembles_or_all(split.train)
+    if not config.trajectory_noise and len(measured) < len(split.train):
+        raise ConfigError("some training data are known by single trajectories, which must not weigh as much as ensembles; set trajectory_noise (12 in `ends`).")
     snapshots = snapshots.chosen([*split.train, *split.validation, *split.test])
     if config.inputs.needs_quench:
         bar: tqdm | None = None
@@ -93,7 +94,7 @@ def prepare(config: TrainConfig, cache: Cache, quiet: bool = False, split: Split
             "trajectory_noise changes nothing here, for all training configurations have equally many trajectories: "
             "add the ends of their trajectories (equijax data ends), or take a preset without it (inherent)."
         )
-    statistics = measure(snapshots.chosen(ensembles(split.train)), config.inputs, config.targets)
+    statistics = measure(snapshots.chosen(measured), config.inputs, config.targets)
     network = dataclasses.replace(
         config.network,
         scalars=config.inputs.scalars,

@@ -14,7 +14,7 @@ from equijax.baselines.run import open_baseline, train_baseline
 from equijax.data.cache import Cache
 from equijax.data.convert import write_snapshots
 from equijax.data.splits import end_of
-from equijax.errors import CheckpointError, ConfigError, DataFormatError
+from equijax.errors import CheckpointError, ConfigError
 from equijax.evaluation import evaluate, score
 from equijax.inputs import TargetConfig
 from equijax.metrics import pearson
@@ -128,7 +128,7 @@ def test_baselines_leave_the_ends_of_single_trajectories_out(store, snapshots, t
     (one, its), (other, others) = (open_baseline(tmp_path / name) for name in ("with", "without"))
     assert its["split"] == others["split"]
     assert np.array_equal(one.predict(snapshots[0]).propensity, other.predict(snapshots[0]).propensity)
-    with pytest.raises(DataFormatError, match="ends of single trajectories"):
+    with pytest.raises(ConfigError, match="which is not in the data"):
         train_baseline(BaselineConfig("ridge", (str(ends),), 2.0, 1.0, descriptors=PLAIN), tmp_path / "only", Cache(None), quiet=True)
 
 

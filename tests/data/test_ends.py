@@ -83,7 +83,7 @@ def test_ends_never_test(mixed, tmp_path):
     names = [end_of("c0", 0), "c0", "c1"]
     with pytest.raises(ConfigError, match="neither test nor choose"):
         with_ends(Split(("c1",), (), (names[0],)), names)
-    with pytest.raises(ConfigError, match="c0#end0 is the end of a single trajectory; it can be trained on where c0 is"):
+    with pytest.raises(ConfigError, match="c0#end0 is known by single trajectories; it can be trained on where c0 is"):
         with_ends(Split(("c1", names[0]), (), ("c0",)), names)
     run = tmp_path / "run"
     train(dataclasses.replace(mixed, epochs=1, patience=1), run, Cache(None), quiet=True)

@@ -1,6 +1,6 @@
 import pytest
 
-from equijax.data.splits import split_names
+from equijax.data.splits import link_of, split_names
 from equijax.errors import ConfigError
 
 NAMES = [f"c{i}" for i in range(20)] + ["c3"]  # c3 twice, as with another time of it
@@ -25,3 +25,16 @@ def test_a_split_depends_on_the_seed_alone():
 def test_impossible_splits_are_refused(validation, test, message):
     with pytest.raises(ConfigError, match=message):
         split_names(NAMES, validation, test, seed=0)
+
+
+def test_links_of_chains_are_only_trained_on():
+    """Neighbours on a chain share a trajectory: one of them in a test would not be unseen."""
+    chained = [link_of(f"chain{r}", k) for r in range(2) for k in range(4)]
+    both = split_names(["c0", "c1", "c2", *chained], 1, 2, seed=0)
+    assert sorted(both.train) == sorted(chained)
+    assert sorted((*both.validation, *both.test)) == ["c0", "c1", "c2"]
+    assert sorted(split_names(chained, 0, 0, seed=0).train) == sorted(chained)
+    with pytest.raises(ConfigError, match="can only be trained on; give ensembles too"):
+        split_names(chained, 0.2, 0, seed=0)
+    with pytest.raises(ConfigError, match="3 configurations cannot give 2 for validation and 2"):
+        split_names(["c0", "c1", "c2", *chained], 2, 2, seed=0)

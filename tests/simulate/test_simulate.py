@@ -84,6 +84,66 @@ def test_the_report_says_what_was_measured(simulated):
     assert numbers["largest_energy_change"] < 5e-3
 
 
+@pytest.fixture(scope="module")
+def chained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("chained")
+    config = dataclasses.replace(TINY, chain=True, trajectories=2, configurations=5, cage=False, tau_alpha=0.6)
+    return folder, config, simulate(config, folder, say=lambda _: None)
+
+
+def test_a_chain_looks_forward_and_back(chained):
+    """By hand from the positions of the chain: neighbours on it share the trajectory between them."""
+    folder, _, measured = chained
+    with Store(folder / "T1.5.h5") as store:
+        snapshots = list(store)
+    assert [s.name for s in snapshots] == [f"T1.5-seed0-chain{r:02d}#link{k:04d}" for k, r in ((0, 0), (0, 1), (1, 0), (1, 1), (2, 0))]
+    first, second = snapshots[0], snapshots[2]
+    between = np.linalg.norm(second.positions - first.positions, axis=1)  # of one replica, a trajectory apart
+    np.testing.assert_allclose(first.propensity_halves[1, :, -1], between, atol=1e-5)
+    np.testing.assert_allclose(second.propensity_halves[0, :, -1], between, atol=1e-5)
+    for snapshot in snapshots:
+        assert snapshot.trajectories == 2
+        assert snapshot.times == pytest.approx([0.03, 0.3, 0.6])
+        np.testing.assert_allclose(snapshot.propensity, snapshot.propensity_halves.mean(0), atol=1e-6)
+        assert (np.diff(snapshot.propensity.mean(0)) > 0).all()
+        assert snapshot.inherent_energy.mean() == pytest.approx(-7.4, abs=0.2)
+        assert 0 < snapshot.bond_breaking[:, -1].mean() < 0.6
+    assert summary(measured[0])["trajectories"] == 2
+    assert summary(measured[0])["largest_energy_change"] < 5e-3
+
+
+def test_both_ways_go_equally_far(tmp_path):
+    """Time reversal in equilibrium: the same F_s and displacements forward and back, at every time, within four standard errors."""
+    config = dataclasses.replace(TINY, temperatures=(1.0,), chain=True, trajectories=2, configurations=32, replicas=8, cage=False, bonds=False)
+    observed = simulate(config, tmp_path / "both", say=lambda _: None)[0].observed
+    for name in ("scattering", "squared"):
+        difference = np.array([one[name][1] - one[name][0] for one in observed])
+        error = difference.std(0, ddof=1) / len(difference) ** 0.5
+        assert (np.abs(difference.mean(0)) < 4 * error).all(), name
+
+
+def test_a_chain_goes_on_with_the_same_numbers(chained, tmp_path):
+    folder, config, _ = chained
+    cut = tmp_path / "cut"
+    simulate(dataclasses.replace(config, configurations=2), cut, say=lambda _: None)
+    simulate(config, cut, resume=True, say=lambda _: None)
+    with Store(folder / "T1.5.h5") as whole, Store(cut / "T1.5.h5") as resumed:
+        for a, b in zip(whole, resumed, strict=True):
+            assert a.name == b.name
+            np.testing.assert_array_equal(a.propensity_halves, b.propensity_halves)
+
+
+def test_a_chain_has_liquids_of_its_own(simulated, chained):
+    """With the seed of an ensemble set too: nothing that is tested on lies on a chain that is trained on."""
+    (folder, _), (other, _, _) = simulated, chained
+    with Store(folder / "T1.5.h5") as ensembles, Store(other / "T1.5.h5") as chain:
+        assert (ensembles[0].types != chain[0].types).any()
+    with pytest.raises(ConfigError, match="trajectories is 4; along a chain every configuration has 2"):
+        dataclasses.replace(TINY, chain=True)
+    with pytest.raises(ConfigError, match="and one temperature"):
+        dataclasses.replace(TINY, temperatures=(1.5, 1.0), tau_alpha=0.6)
+
+
 def test_configurations_are_added_to_a_finished_simulation(simulated, tmp_path):
     """What there was stays; the new ones are those of a simulation that was begun with as many."""
     folder, _ = simulated
