@@ -34,7 +34,7 @@ def from_dict[T](content: object, kind: type[T], where: str = "config") -> T:
 
 
 def stored[T](meta: dict, key: str, kind: type[T]) -> T:
-    """Return settings that are stored with a run; those that are newer than the run have their defaults.
+    """Return settings that are stored with a run or a simulation; those that are newer have their defaults.
 
     Raises:
         CheckpointError: they are not what this version understands.

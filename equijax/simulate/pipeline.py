@@ -2,14 +2,13 @@
 
 import dataclasses
 import functools
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from equijax.configs import to_dict
-from equijax.data.files import write_json
+from equijax.configs import stored, to_dict
+from equijax.data.files import read_json, write_json
 from equijax.data.splits import link_of
 from equijax.data.store import Store, StoreWriter
 from equijax.errors import CheckpointError, ConfigError
@@ -93,17 +92,17 @@ def simulate(config: SimulateConfig, folder: Path, resume: bool = False, tell: T
 
 
 def _check_folder(config: SimulateConfig, folder: Path, resume: bool) -> None:
-    stored = folder / "config.json"
+    written = folder / "config.json"
     if not resume:
-        if stored.exists():
+        if written.exists():
             raise ConfigError(f"{folder}: already holds a simulation; go on with it by --resume, or choose another folder.")
         return
-    if not stored.exists():
+    if not written.exists():
         raise CheckpointError(f"{folder}: holds no simulation to resume; leave --resume out to start one.")
-    before, now = json.loads(stored.read_text()), to_dict(config)
+    before, now = to_dict(stored({"config": read_json(written, CheckpointError)}, "config", SimulateConfig)), to_dict(config)
     for key in now:
-        if key not in MAY_CHANGE and before.get(key) != now[key]:
-            raise CheckpointError(f"{folder}: the simulation was begun with {key} = {before.get(key)}, now it is {now[key]}; resume with the config it was begun with.")
+        if key not in MAY_CHANGE and before[key] != now[key]:
+            raise CheckpointError(f"{folder}: the simulation was begun with {key} = {before[key]}, now it is {now[key]}; resume with the config it was begun with.")
 
 
 class _Temperature:

@@ -145,10 +145,13 @@ def test_a_chain_has_liquids_of_its_own(simulated, chained):
 
 
 def test_configurations_are_added_to_a_finished_simulation(simulated, tmp_path):
-    """What there was stays; the new ones are those of a simulation that was begun with as many."""
+    """What there was stays; the new ones are those of a simulation that was begun with as many. A setting that is newer than the folder has its default."""
     folder, _ = simulated
     grown, whole = tmp_path / "grown", tmp_path / "whole"
     shutil.copytree(folder, grown)
+    kept = json.loads((grown / "config.json").read_text())
+    del kept["chain"], kept["tau_alpha"]
+    (grown / "config.json").write_text(json.dumps(kept))
     more = dataclasses.replace(TINY, configurations=4)
     simulate(more, grown, resume=True, say=lambda _: None)
     simulate(more, whole, say=lambda _: None)
