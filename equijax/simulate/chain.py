@@ -6,7 +6,6 @@ isoconfigurational ensemble of m trajectories pays m + spacing of them for one c
 more from many configurations with noisy labels than from few with quiet ones.
 """
 
-import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -22,15 +21,11 @@ from equijax.simulate import pieces
 from equijax.simulate.engine import Engine
 from equijax.simulate.isoconfigurational import Propensity, kinetic_energy
 
-WAYS = 2
-"""Displacements of each configuration: of the trajectory that led to it, and of the one that leaves it."""
 
-
-@dataclasses.dataclass(frozen=True)
 class Chain:
     """The trajectories of one temperature, one after another, on several replicas.
 
-    Attributes:
+    Args:
         engine: that moves the particles.
         system: types, box and potential.
         ensemble: of the trajectories.
@@ -42,15 +37,21 @@ class Chain:
         tell: called with what is done, the time it takes, and the steps just taken.
     """
 
-    engine: Engine
-    system: System
-    ensemble: Ensemble
-    start: Float[np.ndarray, "r n d"]
-    steps: list[int]
-    bonds: bool
-    seed: tuple[int, ...]
-    folder: Path
-    tell: Callable[[str, float, int], None]
+    def __init__(
+        self,
+        engine: Engine,
+        system: System,
+        ensemble: Ensemble,
+        start: Float[np.ndarray, "r n d"],
+        steps: list[int],
+        bonds: bool,
+        seed: tuple[int, ...],
+        folder: Path,
+        tell: Callable[[str, float, int], None],
+    ) -> None:
+        self.engine, self.system, self.ensemble, self.start, self.steps, self.bonds = engine, system, ensemble, start, steps, bonds
+        self.seed, self.folder, self.tell = seed, folder, tell
+        self._kept: dict[int, dict[str, np.ndarray]] = {}
 
     def link(self, number: int) -> tuple[Float[np.ndarray, "n d"], Propensity]:
         """Return a configuration, counted over all replicas of the first end, then of the second and so on, and what its two trajectories tell.
@@ -68,7 +69,10 @@ class Chain:
         return before["end"][replica], Propensity(times, both["distance"], broken, both["scattering"], both["squared"], both["overlap"], drift)
 
     def _trajectory(self, number: int) -> dict[str, np.ndarray]:
-        return _loaded(self.folder / f"{number:04d}.npz") or self._run(number)
+        if number not in self._kept:
+            found = pieces.load(self.folder / f"{number:04d}.npz") or self._run(number)
+            self._kept = {k: kept for k, kept in self._kept.items() if k >= number - 1} | {number: found}
+        return self._kept[number]
 
     def _run(self, number: int) -> dict[str, np.ndarray]:
         start = self.start if number == 0 else self._trajectory(number - 1)["end"]
@@ -83,8 +87,7 @@ class Chain:
             at[step], taken = session.positions(), step
         found = {"end": at[last], "drift": np.abs(session.potential_energy() + kinetic_energy(session.momenta()) - energy)}
         found |= self._seen("forward", [at[step] for step in self.steps], start) | self._seen("backward", [at[last - step] for step in self.steps], at[last])
-        path = self.folder / f"{number:04d}.npz"
-        pieces.save(path, found)
+        pieces.save(self.folder / f"{number:04d}.npz", found)
         return found
 
     def _seen(self, way: str, frames: list[np.ndarray], origin: np.ndarray) -> dict[str, np.ndarray]:
@@ -101,8 +104,3 @@ class Chain:
             known = [Bonds(self.system, one) for one in origin]
             out["broken"] = np.stack([np.stack([bonds.broken(one) for bonds, one in zip(known, frame, strict=True)]) for frame in frames], -1)
         return {f"{way} {name}": values for name, values in out.items()}
-
-
-@functools.lru_cache(maxsize=3)
-def _loaded(path: Path) -> dict[str, np.ndarray] | None:
-    return pieces.load(path)

@@ -18,6 +18,7 @@ from equijax.errors import CheckpointError, ConfigError, ConvergenceError, DataF
 from equijax.md.observables import WAVE_NUMBER
 from equijax.simulate import pieces
 from equijax.simulate.config import PRESETS, Mixture, SimulateConfig
+from equijax.simulate.engine import JaxMd
 from equijax.simulate.equilibrate import FRAMES, compare
 from equijax.simulate.isoconfigurational import step_numbers
 from equijax.simulate.liquid import expected_time, lattice, make_system
@@ -110,6 +111,15 @@ def test_a_chain_looks_forward_and_back(chained):
         assert 0 < snapshot.bond_breaking[:, -1].mean() < 0.6
     assert summary(measured[0])["trajectories"] == 2
     assert summary(measured[0])["largest_energy_change"] < 5e-3
+
+
+def test_no_trajectory_of_a_chain_is_run_twice(tmp_path, monkeypatch):
+    started = []
+    session = JaxMd.session
+    monkeypatch.setattr(JaxMd, "session", lambda self, ensemble, *rest: started.append(ensemble.kind) or session(self, ensemble, *rest))
+    config = dataclasses.replace(TINY, chain=True, trajectories=2, configurations=5, cage=False, bonds=False)
+    simulate(config, tmp_path / "chain", say=lambda _: None)
+    assert started.count("nve") == 4  # three ends on two replicas have four trajectories around them
 
 
 def test_both_ways_go_equally_far(tmp_path):
