@@ -105,6 +105,8 @@ def _own_part(folder: Path, config: dict, split: dict, part: str) -> SnapshotSet
 def _refuse_seen(snapshots: SnapshotSet, metas: Sequence[dict], parts: Sequence[str] = ("train", "validation")) -> None:
     """Raise if a run used a configuration, known by its name or by its positions, whatever its file is called."""
     used, prints = set(), set()
+    if not metas:
+        return
     for meta in metas:
         names = {name for part in parts for name in meta["split"][part]}
         used |= names

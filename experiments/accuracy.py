@@ -77,7 +77,9 @@ def draw(content: dict) -> Figure:
         axes.plot(pooled, [row + 0.1] * len(pooled), "o", color="C0", label=None if row else "pooled")
         axes.plot(per, [row - 0.1] * len(per), "s", color="C1", label=None if row else "per configuration")
     ceiling = next(iter(found["scores"].values()))["ceiling"]
-    title = f"{found['point']}: {len(found['configurations'])} configurations, {found['folds']} folds" + (f"; noise ceiling {ceiling[-1]:.3f}" if ceiling and ceiling[-1] else "")
+    title = f"{found['point']}: {len(found['configurations'])} configurations, {found['folds']} folds" + (
+        f"; noise ceiling {ceiling[-1]:.3f}" if ceiling and ceiling[-1] else ""
+    )
     axes.set_yticks(range(len(found["scores"])), list(found["scores"]))
     axes.invert_yaxis()
     axes.set(xlabel="Pearson correlation, A particles", title=title)

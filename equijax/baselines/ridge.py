@@ -39,8 +39,10 @@ class Ridge:
             x, y = joined(parts)
             mean, scale, offset = x.mean(0), x.std(0), y.mean(0)
             scale[scale == 0] = 1
-            sums = [_NormalEquations.of((x - mean) / scale, y - offset) for x, y in parts]
-            whole = functools.reduce(_NormalEquations.together, sums)
+            each = (_NormalEquations.of((one - mean) / scale, values - offset) for one, values in parts)
+            # Kept one by one only where each is left out: a set of descriptors makes megabytes of them.
+            sums = [] if held else list(each)
+            whole = functools.reduce(_NormalEquations.together, sums or each)
             solutions = whole.solutions()
             if held or len(parts) == 1:
                 held_x, held_y = joined(held or parts)

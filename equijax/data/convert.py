@@ -34,11 +34,11 @@ def write_snapshots(path: Path, snapshots: Iterable[Snapshot], single: bool = Fa
 
 def summary(path: Path) -> Iterator[str]:
     """Yield lines that say what a data set holds, reading one configuration at a time."""
-    count, ends, first, halves, energy, mean = 0, 0, None, [], [], []
+    count, single, first, halves, energy, mean = 0, 0, None, [], [], []
     for snapshot in read_snapshots(path):
         first = first or snapshot
         count += 1
-        ends += snapshot.name != origin(snapshot.name)
+        single += snapshot.name != origin(snapshot.name)
         chosen = snapshot.types == 0
         if snapshot.propensity is not None:
             mean.append(snapshot.propensity[chosen].mean(0))
@@ -50,7 +50,7 @@ def summary(path: Path) -> Iterator[str]:
         yield f"{path}: no configuration."
         return
     kinds = np.bincount(first.types)
-    yield f"{count} configuration{'s' if count != 1 else ''}" + (f", {ends} of them ends of trajectories" if ends else "") + f", the first is {first.name}"
+    yield f"{count} configuration{'s' if count != 1 else ''}" + (f", {single} of them known by single trajectories" if single else "") + f", the first is {first.name}"
     mixture = ", ".join(f"{n} {t}" for n, t in zip(kinds, TYPE_NAMES, strict=False))
     yield f"{len(first)} particles ({mixture}), box {first.box.tolist()}, density {first.density:.4f}, temperature {first.temperature}"
     yield f"inherent structures: {'positions' if first.inherent_positions is not None else 'none'}" + (f", energy per particle {np.mean(energy):.4f}" if energy else "")

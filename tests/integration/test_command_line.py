@@ -163,7 +163,7 @@ def test_ends_of_trajectories_stand_beside_their_configurations(tmp_path, capsys
     path, _, final = botan(tmp_path)
     main(["data", "ends", str(path), "--out", str(tmp_path / "ends.h5"), "--most", "3", "--no-quench"])
     main(["data", "inspect", str(tmp_path / "ends.h5")])
-    assert "4 configurations, 3 of them ends of trajectories, the first is T0.44/N10_1" in capsys.readouterr().out
+    assert "4 configurations, 3 of them known by single trajectories, the first is T0.44/N10_1" in capsys.readouterr().out
     assert np.array_equal(list(read_snapshots(tmp_path / "ends.h5"))[2].positions, final[1])
 
 
