@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from tqdm import tqdm
 
 from equijax.baselines.config import PerceptronConfig
-from equijax.baselines.ridge import Table, joined
+from equijax.baselines.ridge import Table
 from equijax.metrics import pearson
 from equijax.nn.decoder import Decoder
 from equijax.snapshot import N_TYPES
@@ -40,7 +40,7 @@ class Perceptron:
         Without a validation set, the training set chooses.
         """
         config, best = self.config, -np.inf
-        train, validation = joined(configurations), joined(held_apart or configurations)
+        train, validation = _joined(configurations), _joined(held_apart or configurations)
         self._mean, self._scale = train[0].mean(0), train[0].std(0)
         self._scale = np.where(self._scale > 0, self._scale, 1.0)
         arrays = self._scaled(train[0]), jnp.asarray(train[1], jnp.int32), jnp.asarray(train[2], jnp.float32)
@@ -105,3 +105,8 @@ def _epoch(module: Decoder, optimizer: optax.GradientTransformation, state: Any,
         return (optax.apply_updates(params, updates), memory), None
 
     return jax.lax.scan(step, state, order)[0]
+
+
+def _joined(parts: Sequence[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
+    """Return the tables of several configurations as one."""
+    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))

@@ -11,6 +11,8 @@ from equijax.metrics import pearson
 from equijax.snapshot import N_TYPES
 
 PENALTIES = np.logspace(-1, 5, 13)
+# Groups of configurations that are left out in turn, where there are more: a solution costs seconds, and of hundreds ten would choose the same.
+MOST_GROUPS = 20
 
 
 Table = tuple[Float[np.ndarray, "n d"], Int[np.ndarray, "n"], Float[np.ndarray, "n t"]]
@@ -29,28 +31,26 @@ class Ridge:
     def fit(self, train: Sequence[Table], validation: Sequence[Table]) -> None:
         """Fit to configurations, and choose penalties by the Pearson correlation on the validation set.
 
-        Without a validation set, each training configuration is predicted from the others in turn (mean and scale of the descriptors are those of all),
-        and the penalties chosen by all these predictions; a single configuration chooses by itself.
+        Without a validation set, each training configuration (of more than twenty, each of twenty groups) is predicted from the others in turn (mean and
+        scale of the descriptors are those of all), and the penalties chosen by all these predictions; a single configuration chooses by itself.
         """
         for kind in range(N_TYPES):
             parts, held = (_of_type(tables, kind) for tables in (train, validation))
             if not parts:
                 continue
-            x, y = joined(parts)
-            mean, scale, offset = x.mean(0), x.std(0), y.mean(0)
-            scale[scale == 0] = 1
-            each = (_NormalEquations.of((one - mean) / scale, values - offset) for one, values in parts)
-            # Kept one by one only where each is left out: a set of descriptors makes megabytes of them.
-            sums = [] if held else list(each)
-            whole = functools.reduce(_NormalEquations.together, sums or each)
+            mean, scale = _mean_and_scale([x for x, _ in parts])
+            offset = np.concatenate([y for _, y in parts]).mean(0)
+            groups = [[parts[i] for i in some] for some in np.array_split(np.arange(len(parts)), min(len(parts), 1 if held else MOST_GROUPS))]
+            sums = [functools.reduce(_NormalEquations.together, (_NormalEquations.of((x - mean) / scale, y - offset) for x, y in group)) for group in groups]
+            whole = functools.reduce(_NormalEquations.together, sums)
             solutions = whole.solutions()
             if held or len(parts) == 1:
-                held_x, held_y = joined(held or parts)
-                predicted = (held_x - mean) / scale @ solutions
+                predicted = [((x - mean) / scale @ solutions, y) for x, y in held or parts]
             else:
-                held_y = y
-                predicted = np.concatenate([(x - mean) / scale @ whole.without(own).solutions() for (x, _), own in zip(parts, sums, strict=True)], 1)
-            scores = np.array([[pearson(one[:, t], held_y[:, t]) for t in range(y.shape[1])] for one in predicted])
+                left_out = (whole.without(own).solutions() for own in sums)
+                predicted = [((x - mean) / scale @ others, y) for group, others in zip(groups, left_out, strict=True) for x, y in group]
+            held_y = np.concatenate([y for _, y in predicted])
+            scores = np.array([[pearson(one[:, t], held_y[:, t]) for t in range(held_y.shape[1])] for one in np.concatenate([x for x, _ in predicted], 1)])
             best = np.nan_to_num(scores, nan=-2).argmax(0)
             self._models[kind] = mean, scale, solutions[best, :, np.arange(len(best))].T, offset
 
@@ -109,6 +109,10 @@ def _of_type(tables: Sequence[Table], kind: int) -> list[tuple[np.ndarray, np.nd
     return [(x, y) for x, y in parts if len(x)]
 
 
-def joined(parts: Sequence[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
-    """Return the tables of several configurations as one."""
-    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+def _mean_and_scale(tables: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and the standard deviation of each column, 1 where it is constant, without a copy of all tables in one."""
+    count = sum(len(x) for x in tables)
+    mean = np.sum([x.sum(0) for x in tables], 0) / count
+    scale = np.sqrt(np.sum([((x - mean) ** 2).sum(0) for x in tables], 0) / count)
+    scale[np.max([x.max(0) for x in tables], 0) == np.min([x.min(0) for x in tables], 0)] = 1
+    return mean, scale

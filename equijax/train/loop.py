@@ -103,17 +103,17 @@ def train(config: TrainConfig, folder: Path, cache: Cache, resume: bool = False,
 def _started_from(state: TrainState, prepared: Prepared, run: Path) -> tuple[TrainState, list[str]]:
     """Return the state with the best weights of an earlier run in the place of random ones, and the fingerprints of what that run has seen.
 
+    Where the numbers of times differ, the linear heads of the decoder stay random.
+
     Raises:
         CheckpointError: its network is another.
         ConfigError: it has seen configurations that are to be unseen here.
     """
     predictor, meta = open_run(run)
     theirs, mine = to_dict(predictor.network), to_dict(prepared.network)
-    for name in mine.keys() - {"mean_degree", "kernel", "table_knots"}:
+    for name in mine.keys() - {"outputs", "mean_degree", "kernel", "table_knots"}:
         if theirs[name] != mine[name]:
-            raise CheckpointError(
-                f"{run}: cannot be started from: network.{name} is {theirs[name]} there and {mine[name]} here; use the same network, inputs and number of times."
-            )
+            raise CheckpointError(f"{run}: cannot be started from: network.{name} is {theirs[name]} there and {mine[name]} here; use the same network and inputs.")
     trained, chosen = ({meta["fingerprints"][name] for name in meta["split"][part]} for part in ("train", "validation"))
     trained |= {*meta.get("seen_before", ())}
     prints, split = prepared.fingerprints, prepared.split
@@ -122,6 +122,10 @@ def _started_from(state: TrainState, prepared: Prepared, run: Path) -> tuple[Tra
     if unseen:
         raise ConfigError(f"{run}: has seen {unseen[0]} ({len(unseen)} such), which is kept for validation or test here; start from a run on other configurations.")
     weights, stats = predictor.variables["params"], predictor.variables["batch_stats"]
+    if predictor.network.outputs != prepared.network.outputs:
+        # The heads, one number a time, begin anew; all that they read is taken.
+        heads = {name: state.params["decoder"][name] for name in ("kernel", "bias")}
+        weights = {**weights, "decoder": {**weights["decoder"], **heads}}
     state = state.replace(params=own_copy(weights), average=own_copy(weights), best=own_copy(weights), batch_stats=own_copy(stats), best_batch_stats=own_copy(stats))
     return state, sorted(trained | chosen)
 

@@ -9,7 +9,7 @@ import pytest
 from equijax.baselines.config import BASELINES, BaselineConfig, GraphNetworkConfig, PerceptronConfig
 from equijax.baselines.descriptors import DescriptorConfig, descriptors
 from equijax.baselines.fitted import fit
-from equijax.baselines.ridge import PENALTIES, Ridge
+from equijax.baselines.ridge import MOST_GROUPS, PENALTIES, Ridge
 from equijax.baselines.run import open_baseline, train_baseline
 from equijax.data.cache import Cache
 from equijax.data.convert import write_snapshots
@@ -92,15 +92,17 @@ def test_a_run_folder_gives_the_same_predictions(name, store, tmp_path):
         train_baseline(quick, tmp_path / "run", Cache(None), quiet=True)
 
 
-def test_without_validation_a_ridge_leaves_configurations_out():
-    """Noise common to the particles of a configuration: only configurations that were left out show that it teaches nothing."""
-    rng = np.random.default_rng(0)
+@pytest.mark.parametrize("count", [6, MOST_GROUPS + 5])
+def test_without_validation_a_ridge_leaves_configurations_out(count):
+    """Noise common to the particles of a configuration: only configurations that were left out, alone or in groups, show that it teaches nothing."""
+    rng = np.random.default_rng(1)
 
     def table(own):
         x = rng.standard_normal((40, 30)) + 3 * rng.standard_normal((1, 30))
         return x, np.zeros(40, np.int32), (x[:, :1] + 5 * rng.standard_normal() + own * rng.standard_normal((40, 1)))
 
-    tables = [table(1.0) for _ in range(6)]
+    tables = [table(1.0) for _ in range(count)]
+    group = np.concatenate([[k] * len(part) for k, part in enumerate(np.array_split(np.arange(count), min(count, MOST_GROUPS)))])
     ridge = Ridge()
     ridge.fit(tables, [])
     x, y = (np.concatenate([part[k] for part in tables]) for k in (0, 2))
@@ -109,7 +111,7 @@ def test_without_validation_a_ridge_leaves_configurations_out():
     for penalty in PENALTIES:
         predicted = []
         for i, (one, _, _) in enumerate(tables):
-            others_x, others_y = (np.concatenate([part[k] for j, part in enumerate(tables) if j != i]) for k in (0, 2))
+            others_x, others_y = (np.concatenate([part[k] for j, part in enumerate(tables) if group[j] != group[i]]) for k in (0, 2))
             z = (others_x - mean) / scale
             predicted.append((one - mean) / scale @ np.linalg.solve(z.T @ z + penalty * np.eye(30), z.T @ (others_y - offset)))
         left_out.append(pearson(np.concatenate(predicted)[:, 0], y[:, 0]))

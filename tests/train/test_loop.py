@@ -14,7 +14,7 @@ from equijax.data.splits import split_names
 from equijax.data.store import Store
 from equijax.errors import CheckpointError, ConfigError, TrainingError
 from equijax.evaluation import evaluate
-from equijax.inputs import InputConfig
+from equijax.inputs import InputConfig, TargetConfig
 from equijax.metrics import pearson
 from equijax.network import Network
 from equijax.predictor import Predictor
@@ -305,6 +305,11 @@ def test_a_run_can_start_from_another(tmp_path, whole, cache):
         snapshot = store[0]
     given, kept = (Predictor.load(run).predict(snapshot).propensity for run in (folder, tmp_path / "run"))
     assert np.abs(kept - given).max() < 0.1 * given.std()  # batch norm goes on averaging over the batches it sees
+    # With fewer times the layers are taken and the heads begin anew.
+    train(dataclasses.replace(still, targets=TargetConfig(times=(1,))), tmp_path / "one", cache, quiet=True)
+    (was, found) = (Predictor.load(run).variables["params"] for run in (folder, tmp_path / "one"))
+    assert found["decoder"]["kernel"].shape[-1] == 1
+    assert all(np.abs(a - b).max() < 1e-6 for name in was.keys() - {"decoder"} for a, b in zip(*map(jax.tree.leaves, (was[name], found[name])), strict=True))
     wider = dataclasses.replace(config, start_from=str(folder), network=dataclasses.replace(config.network, channels=5))
     with pytest.raises(CheckpointError, match=r"cannot be started from: network\.channels is 4 there and 5 here"):
         train(wider, tmp_path / "wider", cache, quiet=True)
