@@ -15,6 +15,7 @@ def open_model(folders: Path | Sequence[Path]) -> tuple[Model, list[dict]]:
         CheckpointError: a folder holds no run, or one that this version cannot use.
         ConfigError: the models predict different times.
     """
-    opened = [open_baseline(folder) if (folder / WEIGHTS).exists() else open_run(folder) for folder in ([folders] if isinstance(folders, Path) else folders)]
+    several = [folders] if isinstance(folders, Path) else folders
+    opened = [open_baseline(folder) if (folder / WEIGHTS).exists() else open_run(folder) for folder in several]
     models = [model for model, _ in opened]
     return models[0] if len(models) == 1 else Ensemble(models), [meta for _, meta in opened]

@@ -1,6 +1,7 @@
 """What has the network learned to see? The invariants that its decoder reads as a structural order parameter (paper, section on the learned representation)."""
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -8,7 +9,7 @@ from matplotlib.figure import Figure
 from equijax.analysis.fields import correlation_length, principal_components, spatial_correlation, tetrahedrality
 from equijax.baselines import physics
 from equijax.baselines.descriptors import CUTOFF, DescriptorConfig, descriptors
-from equijax.baselines.ridge import Ridge
+from equijax.baselines.ridge import Ridge, Table
 from equijax.graph.neighbors import Searches
 from equijax.metrics import pearson
 from equijax.predictor import Predictor
@@ -22,24 +23,54 @@ def run(lab: Lab) -> dict:
     source = lab.points[0]
     out: dict = {"trained at": source.label, "points": {}}
     networks = lab.networks(lab.scale.network, source, source.label)
+    learned = [_Learned(network, source) for network in networks]
     for point in lab.points:
-        out["points"][point.label] = [_described(network, source, point) for network in networks]
+        out["points"][point.label] = [_described(one, point) for one in learned]
     return out
 
 
-def _described(network: Predictor, source: StatePoint, point: StatePoint) -> dict:
+class _Learned:
+    """The invariants of a network: their principal components and a linear decoder, both from the configurations that it was trained with."""
+
+    def __init__(self, network: Predictor, source: StatePoint) -> None:
+        self._network = network
+        train, validation = (self._tables(source.part(name)) for name in ("train", "validation"))
+        seen = np.concatenate([features for features, _, _ in train])
+        self._directions, self.shares = principal_components(seen)
+        self._mean, self._scale = seen.mean(0), np.where(seen.std(0) > 0, seen.std(0), 1.0)
+        self._decoder = Ridge()
+        self._decoder.fit(train, validation)
+
+    def features(self, snapshot: Snapshot) -> np.ndarray:
+        """Return the invariants of the A particles (n, c)."""
+        return self._network.invariants(snapshot)[snapshot.types == 0].astype(float)
+
+    def components(self, features: np.ndarray) -> np.ndarray:
+        """Return the first three principal components (n, 3)."""
+        return (features - self._mean) / self._scale @ self._directions[:3].T
+
+    def order(self, features: np.ndarray) -> np.ndarray:
+        """Return the linear combination (n,) that predicts the last propensity at the temperature of the training."""
+        return self._decoder.outputs(features, np.zeros(len(features), int))[:, 0]
+
+    def _tables(self, snapshots: Sequence[Snapshot]) -> list[Table]:
+        tables = []
+        for s in snapshots:
+            assert s.propensity is not None
+            chosen = s.propensity[s.types == 0, -1:]
+            tables.append((self.features(s), np.zeros(len(chosen), int), chosen))
+        return tables
+
+
+def _described(learned: _Learned, point: StatePoint) -> dict:
     tested = point.part("test")
     kinds = [s.types == 0 for s in tested]
-    features = np.concatenate([network.invariants(s)[kind] for s, kind in zip(tested, kinds, strict=True)]).astype(float)
-    reference = _features(network, source.part("train"))
-    directions, shares = principal_components(reference)
-    mean, scale = reference.mean(0), np.where(reference.std(0) > 0, reference.std(0), 1.0)
-    projected = (features - mean) / scale @ directions[:3].T
-    order = _decoder_direction(network, source, features)
+    features = np.concatenate([learned.features(s) for s in tested])
+    projected, order = learned.components(features), learned.order(features)
     fields = {f"component {k + 1}": projected[:, k] for k in range(3)} | {"decoder direction": order}
     known = {name: np.concatenate([values[kind] for values, kind in zip(column, kinds, strict=True)]) for name, column in _known(tested).items()}
     propensity = np.concatenate([s.propensity[kind] for s, kind in zip(tested, kinds, strict=True) if s.propensity is not None])
-    found: dict = {"variance explained": shares[:10].tolist(), "mean of the decoder direction": float(order.mean()), "fields": {}}
+    found: dict = {"variance explained": learned.shares[:10].tolist(), "mean of the decoder direction": float(order.mean()), "fields": {}}
     bounds = np.cumsum([0] + [int(kind.sum()) for kind in kinds])
     for name, field in fields.items():
         each = [field[a:b] for a, b in itertools.pairwise(bounds)]
@@ -52,23 +83,6 @@ def _described(network: Predictor, source: StatePoint, point: StatePoint) -> dic
             "length": correlation_length(r, g),
         }
     return found
-
-
-def _features(network: Predictor, snapshots: list[Snapshot]) -> np.ndarray:
-    return np.concatenate([network.invariants(s)[s.types == 0] for s in snapshots]).astype(float)
-
-
-def _decoder_direction(network: Predictor, source: StatePoint, features: np.ndarray) -> np.ndarray:
-    """Return the linear combination of invariants that predicts the last propensity at the temperature of the training."""
-    parts = {"train": [], "validation": []}
-    for name, tables in parts.items():
-        for s in source.part(name):
-            assert s.propensity is not None
-            chosen = s.propensity[s.types == 0, -1:]
-            tables.append((_features(network, [s]), np.zeros(len(chosen), int), chosen))
-    decoder = Ridge()
-    decoder.fit(parts["train"], parts["validation"])
-    return decoder.outputs(features, np.zeros(len(features), int))[:, 0]
 
 
 def _known(snapshots: list[Snapshot]) -> dict[str, list[np.ndarray]]:

@@ -13,12 +13,14 @@ from equijax.errors import EquijaxError
 
 
 def info() -> None:
-    """Print versions, devices and precision, which convolution kernel is used and why, and what makes neighbour tables, for a bug report."""
+    """Print versions, devices and precision, which convolution kernel is used and why, what makes neighbour tables, and the trained networks that ship with it."""
     from equijax.graph.tables import choose_method
     from equijax.nn.kernels import choose
+    from equijax.pretrained import names
     from equijax.versions import machine, versions
 
-    print(json.dumps({"versions": versions(), "machine": machine(), "convolution": choose("auto")._asdict(), "neighbour_tables": choose_method("auto")}, indent=1))
+    kernel, tables = choose("auto")._asdict(), choose_method("auto")
+    print(json.dumps({"versions": versions(), "machine": machine(), "convolution": kernel, "neighbour_tables": tables, "networks": names()}, indent=1))
 
 
 COMMANDS = {

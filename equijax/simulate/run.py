@@ -40,7 +40,7 @@ def run(name: str, folder: Path, resume: bool, changes: dict, settings: tuple[st
     for one in measured:
         print(f"{one.store}: {len(one.files)} configurations, {one.store.stat().st_size / 2**20:.1f} MiB")
     print(f"{folder / 'report.json'}, {', '.join(plot.name for plot in plots)}")
-    print(f"Now train on them: equijax train paper --data {measured[-1].store} --out runs/mine" + (" --validation 0 --test 0" if config.chain else ""))
+    print(f"Now train on them: equijax train {'chain' if config.chain else 'paper'} --data {measured[-1].store} --out runs/mine")
 
 
 def estimate(config: SimulateConfig) -> str:
