@@ -17,7 +17,7 @@ class OptimizerConfig:
         final_fraction: of the peak, at the end.
         warmup_steps: linear rise from zero.
         weight_decay: decoupled (AdamW).
-        clip: largest norm of the gradient.
+        clip: largest norm of the gradient of a configuration of weight one.
         ema: decay of the exponential average of the weights, which is what is evaluated and kept.
     """
 

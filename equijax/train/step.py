@@ -33,16 +33,28 @@ class TrainState(flax.struct.PyTreeNode):
     best_batch_stats: Any
 
 
-def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
-    """Return AdamW with clipped gradients, warm-up and cosine decay over `steps`."""
+def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransformationExtraArgs:
+    """Return AdamW with clipped gradients, warm-up and cosine decay over `steps`; updates take the mean `weight` of the batch."""
     warmup = min(config.warmup_steps, max(steps - 1, 0))
     schedule = optax.warmup_cosine_decay_schedule(
         0.0 if warmup else config.learning_rate, config.learning_rate, warmup, steps, config.learning_rate * config.final_fraction
     )
-    return optax.chain(optax.clip_by_global_norm(config.clip), optax.adamw(schedule, weight_decay=config.weight_decay))
+    return optax.chain(_clipped_by_weight(config.clip), optax.adamw(schedule, weight_decay=config.weight_decay))
 
 
-def initial_state(network: Network, optimizer: optax.GradientTransformation, graph: Graph, seed: int) -> TrainState:
+def _clipped_by_weight(largest: float) -> optax.GradientTransformationExtraArgs:
+    """Return what clips the gradient of each unit of weight: clipped as a whole, configurations would pull alike whatever they weigh."""
+    clip = optax.clip_by_global_norm(largest)
+
+    def update(updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None, **extra: Any) -> tuple[optax.Updates, optax.OptState]:
+        weight = extra["weight"]
+        clipped, state = clip.update(jax.tree.map(lambda leaf: leaf / weight, updates), state, params)
+        return jax.tree.map(lambda leaf: leaf * weight, clipped), state
+
+    return optax.GradientTransformationExtraArgs(clip.init, update)
+
+
+def initial_state(network: Network, optimizer: optax.GradientTransformationExtraArgs, graph: Graph, seed: int) -> TrainState:
     """Return the state before the first step; `graph` is one configuration, for the shapes."""
     variables = jax.jit(Network(network.config).init)(jax.random.key(seed), graph)
     params, stats = variables["params"], variables.get("batch_stats", {})
@@ -87,7 +99,7 @@ def loss_and_gradient(network: Network, mesh: Mesh) -> Callable[[Any, Any, Sampl
 
 
 def make_step(
-    network: Network, optimizer: optax.GradientTransformation, ema: float, mesh: Mesh, mirror: bool, seed: int
+    network: Network, optimizer: optax.GradientTransformationExtraArgs, ema: float, mesh: Mesh, mirror: bool, seed: int
 ) -> Callable[[TrainState, Sample], tuple[TrainState, jax.Array]]:
     """Return the jitted step: state, batch -> state, loss.
 
@@ -99,7 +111,8 @@ def make_step(
         if mirror:
             batch = _mirrored(batch, jax.random.fold_in(jax.random.key(seed), state.step))
         loss, stats, gradient = differentiate(state.params, state.batch_stats, batch)
-        updates, opt = optimizer.update(gradient, state.optimizer, state.params)
+        weight = batch.weights.sum() / (batch.weights > 0).sum()
+        updates, opt = optimizer.update(gradient, state.optimizer, state.params, weight=weight)
         params = optax.apply_updates(state.params, updates)
         count = state.step.astype(loss.dtype)
         decay = jnp.minimum(ema, (1 + count) / (10 + count))  # a short memory at first, or the average would carry the initial weights along

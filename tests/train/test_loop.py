@@ -5,7 +5,9 @@ import shutil
 
 import chex
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from equijax.data.convert import write_snapshots
@@ -190,6 +192,20 @@ def test_a_validation_that_cannot_be_scored_stops_the_run(tmp_path, config, cach
         write_snapshots(tmp_path / "flat.h5", [s.replace(propensity=s.propensity * [1.0, 0.0]) for s in store])
     with pytest.raises(TrainingError, match="validation correlation is nan"):
         train(changed(config, data=(str(tmp_path / "flat.h5"),)), tmp_path / "run", cache, quiet=True)
+
+
+def test_clipping_leaves_weights_their_meaning():
+    """Gradients beyond the largest norm go into Adam's averages in proportion to their weights; smaller ones as they are."""
+    optimizer = make_optimizer(OptimizerConfig(clip=1.0), 10)
+    params = {"w": jnp.zeros(2)}
+
+    def average(gradient, weight):
+        _, state = optimizer.update({"w": jnp.array(gradient)}, optimizer.init(params), params, weight=jnp.array(weight))
+        return 10 * optax.tree.get(state, "mu")["w"]
+
+    assert np.allclose(average([30.0, 40.0], 1.0), [0.6, 0.8], rtol=1e-6)
+    assert np.allclose(average([300.0, 400.0], 10.0), [6.0, 8.0], rtol=1e-6)
+    assert np.allclose(average([3.0, 4.0], 10.0), [3.0, 4.0], rtol=1e-6)
 
 
 def test_one_compilation_an_epoch(config, cache):
