@@ -13,14 +13,12 @@ from equijax.errors import EquijaxError
 
 
 def info() -> None:
-    """Print versions, devices and precision, which convolution kernel is used and why, what makes neighbour tables, and the trained networks that ship with it."""
+    """Print versions, devices and precision, which convolution kernel is used and why, and what makes neighbour tables, for a bug report."""
     from equijax.graph.tables import choose_method
     from equijax.nn.kernels import choose
-    from equijax.pretrained import names
     from equijax.versions import machine, versions
 
-    kernel, tables = choose("auto")._asdict(), choose_method("auto")
-    print(json.dumps({"versions": versions(), "machine": machine(), "convolution": kernel, "neighbour_tables": tables, "networks": names()}, indent=1))
+    print(json.dumps({"versions": versions(), "machine": machine(), "convolution": choose("auto")._asdict(), "neighbour_tables": choose_method("auto")}, indent=1))
 
 
 COMMANDS = {

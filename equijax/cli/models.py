@@ -43,8 +43,8 @@ def train(
     """Train a network, or fit a baseline.
 
     Args:
-        config: a preset (paper, inherent, ends, chain, quickstart; baselines: ridge, ridge-thermal, ridge-inherent, perceptron, energy, density, bapst), or a YAML or
-            JSON file (of a baseline, if it names a `model`).
+        config: a preset (paper, inherent, ends, quickstart, chain; baselines: ridge, ridge-thermal, ridge-inherent, perceptron, energy, density, bapst), or a
+            YAML or JSON file (of a baseline, if it names a `model`).
         out: folder of the run.
         data: files, folders or archives with measured propensities.
         resume: go on from the newest checkpoint of the run.
@@ -100,8 +100,7 @@ def evaluate(
     """Test a run on configurations it has not seen: a table, results.json and plots.
 
     Args:
-        runs: folder of the run, network or baseline, or the name of a network that ships with equijax (`equijax info` lists them); of several runs, the mean of
-            their predictions is tested.
+        runs: folder of the run, network or baseline; of several runs, the mean of their predictions is tested.
         data: files with other configurations; by default the run's own test part, or validation where no test was kept.
         part: of the run's own data.
         out: where results go; RUN/evaluation by default, if it is one run.
@@ -114,8 +113,8 @@ def evaluate(
 
     if not runs:
         raise ConfigError("no run: give the folder of at least one.")
-    if out is None and not (len(runs) == 1 and next(iter(runs)).exists()):
-        raise ConfigError("several runs together, or a network that ships with equijax, need a folder of their own for results: give --out.")
+    if out is None and len(runs) > 1:
+        raise ConfigError("several runs together need a folder of their own for results: give --out.")
     evaluation = score(runs, open_cache(), [str(path) for path in data], part, align)
     folder = out or next(iter(runs)) / "evaluation"
     baselines = {"ridge": baseline_rows(evaluation, BASELINES["ridge"], open_cache(), align=align)} if ridge else {}
@@ -148,7 +147,7 @@ def predict(source: Annotated[Path, tyro.conf.Positional], model: Paths, out: Pa
 
     Args:
         source: file or folder in any format equijax reads; quenched first if the model reads inherent structures.
-        model: folder of a run, or the name of a network that ships with equijax; of several, the mean of their predictions is written.
+        model: folder of a run; of several, the mean of their predictions is written.
         out: the extxyz file to write.
     """
     from equijax.predict_file import predict_file

@@ -39,10 +39,10 @@ PRESETS: dict[str, TrainConfig] = {
         patience=50,
         mirror=True,
     ),
-    # Hundreds of configurations that are known by two trajectories each (`equijax simulate chain`): a graph of each set of positions.
+    # Hundreds of configurations that are known by two trajectories each (`equijax simulate chain`): few passes and a long average.
     "chain": TrainConfig(
         network=dataclasses.replace(_SMALL, readout="all"),
-        inputs=InputConfig("both", energy=True, displacement=True),
+        inputs=InputConfig("thermal", energy=True, displacement=True),
         targets=TargetConfig(centre="configuration"),
         optimizer=OptimizerConfig(learning_rate=5e-3, ema=0.998),
         validation=0,
