@@ -49,9 +49,9 @@ class TrainConfig:
         patience: epochs without a better validation before stopping.
         start_from: folder of an earlier run of the same network, whose best weights are taken in the place of random ones: pre-training. Times may differ;
             if their number does, the linear heads of the decoder begin anew.
-        trajectory_noise: variance of the displacements of single trajectories around the propensity, in units of what the network will leave unexplained of
-            the propensity itself; a configuration of m trajectories weighs 1 / (1 + trajectory_noise / m) in the loss. Matters where numbers of
-            trajectories differ; about 12 near the relaxation time.
+        trajectory_noise: a configuration of m trajectories weighs 1 / (1 + trajectory_noise / m) in the loss. The variance of the displacements of single
+            trajectories around the propensity, in units of what the network leaves unexplained of the propensity itself, is about 12 near the relaxation
+            time; less does better where few ensembles stand among many single trajectories. Matters where numbers of trajectories differ.
         mirror: show every other configuration as its mirror image; the propensity does not know left from right.
         checkpoint_every: epochs between checkpoints, at least.
         checkpoint_seconds: and seconds, at least; the last epoch always has one.

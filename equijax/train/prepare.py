@@ -68,7 +68,7 @@ def prepare(config: TrainConfig, cache: Cache, quiet: bool = False, split: Split
     split = split_names(snapshots.names, config.validation, config.test, config.split_seed) if split is None else with_ends(split, snapshots.names)
     measured = ensembles_or_all(split.train)
     if not config.trajectory_noise and len(measured) < len(split.train):
-        raise ConfigError("some training data are known by single trajectories, which must not weigh as much as ensembles; set trajectory_noise (12 in `ends`).")
+        raise ConfigError("some training data are known by single trajectories, which must not weigh as much as ensembles; set trajectory_noise (2 in `ends`).")
     snapshots = snapshots.chosen([*split.train, *split.validation, *split.test])
     if config.inputs.needs_quench:
         bar: tqdm | None = None
