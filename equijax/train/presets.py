@@ -20,6 +20,20 @@ _INHERENT = TrainConfig(
     mirror=True,
 )
 
+# All times from shortest to relaxation: both positions, the inherent ones as a vector on each particle, and a decoder that reads every layer:
+# what decides the shortest times is in the first.
+_QUICKSTART = TrainConfig(
+    network=dataclasses.replace(_SMALL, readout="all"),
+    inputs=InputConfig("thermal", energy=True, displacement=True),
+    targets=TargetConfig(centre="configuration"),
+    optimizer=OptimizerConfig(learning_rate=5e-3, ema=0.98),
+    validation=3,
+    test=4,
+    epochs=50,
+    patience=50,
+    mirror=True,
+)
+
 PRESETS: dict[str, TrainConfig] = {
     # The paper's network and its good compromise of inputs: thermal positions and E_pot(IS), all times at once.
     "paper": TrainConfig(inputs=InputConfig("thermal", energy=True), patience=100, epochs=300),
@@ -27,30 +41,9 @@ PRESETS: dict[str, TrainConfig] = {
     # The same where the ends of trajectories are there to learn from (`equijax data ends`): thirty times as many configurations in a pass. Of their noise
     # alone an ensemble of 32 would weigh nine times as much as an end (12 for 2 below); then a few ensembles decide: r = .64 for .67 on the hardest real file.
     "ends": dataclasses.replace(_INHERENT, epochs=12, patience=12, trajectory_noise=2.0),
-    # All times from shortest to relaxation: both positions, the inherent ones as a vector on each particle, and a decoder that reads every layer:
-    # what decides the shortest times is in the first.
-    "quickstart": TrainConfig(
-        network=dataclasses.replace(_SMALL, readout="all"),
-        inputs=InputConfig("thermal", energy=True, displacement=True),
-        targets=TargetConfig(centre="configuration"),
-        optimizer=OptimizerConfig(learning_rate=5e-3, ema=0.98),
-        validation=3,
-        test=4,
-        epochs=50,
-        patience=50,
-        mirror=True,
-    ),
+    "quickstart": _QUICKSTART,
     # Hundreds of configurations that are known by two trajectories each (`equijax simulate chain`): few passes and a long average.
-    "chain": TrainConfig(
-        network=dataclasses.replace(_SMALL, readout="all"),
-        inputs=InputConfig("thermal", energy=True, displacement=True),
-        targets=TargetConfig(centre="configuration"),
-        optimizer=OptimizerConfig(learning_rate=5e-3, ema=0.998),
-        validation=0,
-        epochs=12,
-        patience=12,
-        mirror=True,
-    ),
+    "chain": dataclasses.replace(_QUICKSTART, optimizer=dataclasses.replace(_QUICKSTART.optimizer, ema=0.998), validation=0, test=0, epochs=12, patience=12),
 }
 
 
