@@ -51,7 +51,7 @@ class TrainConfig:
             if their number does, the linear heads of the decoder begin anew.
         trajectory_noise: a configuration of m trajectories weighs 1 / (1 + trajectory_noise / m) in the loss. The variance of the displacements of single
             trajectories around the propensity, in units of what the network leaves unexplained of the propensity itself, is about 12 near the relaxation
-            time; less does better where few ensembles stand among many single trajectories. Matters where numbers of trajectories differ.
+            time; with all of it a few ensembles outweigh many single trajectories (`ends` takes less). Matters where numbers of trajectories differ.
         mirror: show every other configuration as its mirror image; the propensity does not know left from right.
         checkpoint_every: epochs between checkpoints, at least.
         checkpoint_seconds: and seconds, at least; the last epoch always has one.

@@ -39,7 +39,7 @@ PRESETS: dict[str, TrainConfig] = {
     "paper": TrainConfig(inputs=InputConfig("thermal", energy=True), patience=100, epochs=300),
     "inherent": _INHERENT,
     # The same where the ends of trajectories are there to learn from (`equijax data ends`): thirty times as many configurations in a pass. Of their noise
-    # alone an ensemble of 32 would weigh nine times as much as an end (12 for 2 below); then a few ensembles decide: r = .64 for .67 on the hardest real file.
+    # alone an ensemble of 32 would weigh nine times as much as an end (12 for 2 below), and a few ensembles would decide.
     "ends": dataclasses.replace(_INHERENT, epochs=12, patience=12, trajectory_noise=2.0),
     "quickstart": _QUICKSTART,
     # Hundreds of configurations that are known by two trajectories each (`equijax simulate chain`): few passes and a long average.
