@@ -40,6 +40,7 @@ def test_pooled_and_per_configuration_differ_by_the_configurations_means():
     assert table([scored(0, halves=False)], [1.0, 2.0])[0].ceiling is None
 
 
+@pytest.mark.slow
 def test_bootstrap_errors_are_of_the_size_of_repetitions():
     """Standard errors from one sample agree with the spread over independent samples within a factor of two."""
     spread = np.std([table([scored(100 + 5 * k + i) for i in range(5)], [1.0, 2.0])[0].pooled for k in range(12)])

@@ -38,8 +38,8 @@ def test_the_default_network_has_50852_weights(toy):
     assert count_weights(shapes["params"]) == by_hand == 50852
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("config", [SMALL, RICH, dataclasses.replace(RICH, parity=True)], ids=["small", "rich", "parity"])
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("config", [SMALL, RICH, pytest.param(dataclasses.replace(RICH, parity=True), marks=pytest.mark.slow)], ids=["small", "rich", "parity"])
 def test_predictions_do_not_change_under_rotations_of_the_edge_vectors(config, dtype):
     snapshot = toy_snapshot(4, density=0.8)
     with jax.enable_x64(dtype == np.float64):
@@ -64,7 +64,7 @@ def test_se3_tells_left_from_right_and_e3_does_not():
         assert (change < 1e-5) == parity
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
 def test_predictions_do_not_change_through_wrap_and_neighbour_list(dtype):
     """The 24 rotations of the cube, random translations, whole-box images and another order of the particles."""
     snapshot = toy_snapshot(5)
@@ -134,7 +134,7 @@ def test_inputs_that_do_not_fit_are_refused(toy):
         NetworkConfig(layers=0)
 
 
-@pytest.mark.parametrize("kernel", ["native", "xla"])
+@pytest.mark.parametrize("kernel", ["native", pytest.param("xla", marks=pytest.mark.slow)])
 def test_layers_computed_again_have_the_same_gradients(monkeypatch, toy, kernel):
     """As for large configurations, where what a layer needs in the backward pass is not kept."""
     needs(kernel)

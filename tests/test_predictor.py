@@ -45,7 +45,7 @@ INPUTS = {
 }
 
 
-@pytest.mark.parametrize("inputs", INPUTS.values(), ids=INPUTS.keys())
+@pytest.mark.parametrize("inputs", [pytest.param(inputs, id=name, marks=[pytest.mark.slow] * (name != "thermal with displacement")) for name, inputs in INPUTS.items()])
 def test_gradients_equal_central_differences_of_whole_predictions(inputs, x64):
     """Through wrap, neighbour list and network: 1e-6 in float64, with the graph rebuilt at every displaced position."""
     snapshot = snapshot_with_minimum()

@@ -38,6 +38,10 @@ def labelled(seed):
     return snapshot.replace(times=[1.0, 2.0], propensity=values)
 
 
+LEARNED = [pytest.param(name, marks=[pytest.mark.slow] * (name != "ridge")) for name in CONFIGS]
+"""Of networks the slow tests."""
+
+
 @pytest.fixture(scope="module")
 def snapshots():
     return [labelled(seed) for seed in range(8)]
@@ -50,7 +54,7 @@ def store(snapshots, tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", LEARNED)
 def test_a_baseline_learns_what_its_inputs_say(name, snapshots):
     baseline = fit(CONFIGS[name], snapshots[:5], snapshots[5:7], quiet=True)
     (scored,) = score(baseline, snapshots[7:], TargetConfig())
@@ -61,7 +65,7 @@ def test_a_baseline_learns_what_its_inputs_say(name, snapshots):
         assert pearson(scored.predicted[chosen, t], scored.measured[chosen, t]) > least
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", LEARNED)
 def test_shuffled_targets_teach_nothing(name, snapshots):
     rng = np.random.default_rng(0)
     shuffled = [s.replace(propensity=rng.permutation(s.propensity)) for s in snapshots]

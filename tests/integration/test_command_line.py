@@ -247,6 +247,7 @@ def test_a_full_disk_leaves_nothing_half_written(data, tmp_path):
     assert not [path for path in tmp_path.iterdir() if "big" in path.name]
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_one_sentence(data, tmp_path):
     arguments = command("train", data / "tiny.yaml", "--data", data / "toy.h5", "--out", tmp_path / "run", "--epochs", "100000")
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
@@ -258,6 +259,7 @@ def test_ctrl_c_is_one_sentence(data, tmp_path):
     assert "Traceback" not in error
 
 
+@pytest.mark.slow
 def test_an_interrupted_simulation_leaves_its_configurations_readable(tmp_path):
     settings = {"temperatures": [2.0], "mixture": {"particles": 216}, "configurations": 40, "trajectories": 2, "times": [0.5, 1.0], "waiting": 4.0}
     (tmp_path / "sim.yaml").write_text(json.dumps(settings))

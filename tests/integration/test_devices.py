@@ -90,10 +90,12 @@ def run(script):
     assert done.returncode == 0, done.stderr[-3000:] + done.stdout
 
 
+@pytest.mark.slow
 def test_a_replica_on_a_device_of_its_own_goes_as_alone():
     run(DYNAMICS)
 
 
+@pytest.mark.slow
 def test_four_and_eight_devices_train_as_one_does():
     run(SCRIPT)
 

@@ -77,7 +77,7 @@ def test_momentum_is_conserved(start):
     assert np.abs(np.asarray(end.momenta).sum(1)).max() < 1e-3, "forces of pairs cancel to float32 rounding: 1000 particles, 500 steps"
 
 
-@pytest.mark.parametrize("kind", ["nve", "nose-hoover", "langevin"])
+@pytest.mark.parametrize("kind", ["langevin", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("nve", "nose-hoover"))])
 def test_the_liquid_as_a_whole_stays_where_it_is(start, kind):
     """Noise would carry all particles away together, which a displacement cannot tell from motion in the liquid."""
     system, positions = start
@@ -96,7 +96,7 @@ def test_starting_again_makes_no_new_room(start):
         assert len(slots) == 1
 
 
-@pytest.mark.parametrize("method", ["auto", "jax-md"])
+@pytest.mark.parametrize("method", ["auto", pytest.param("jax-md", marks=pytest.mark.slow)])
 def test_a_segment_without_room_is_run_again(start, method):
     """A lattice melts: the densest neighbourhood grows after the table was sized."""
     system, positions = start
@@ -117,6 +117,7 @@ def test_a_segment_without_room_is_run_again(start, method):
     assert enough > 90
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "tolerance"), [("nose-hoover", 0.004), ("langevin", 0.008)])
 def test_a_small_system_has_the_temperature_it_was_given(kind, tolerance):
     """With 216 particles the total momentum is half a percent of the degrees of freedom: it must not be counted. Velocities of BAOAB at this step are a
@@ -132,6 +133,7 @@ def test_a_small_system_has_the_temperature_it_was_given(kind, tolerance):
     assert abs(np.mean(samples) / 2.0 - 1) < tolerance, "2400 samples that fluctuate by 6 %, every other of them new"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["nose-hoover", "langevin"])
 def test_thermostats_bring_the_temperature(start, kind):
     """From velocities at another temperature; the mean over 60 samples of 4 replicas is known to 0.3 %, and Langevin dynamics at this step is 0.3 % exact."""
@@ -160,7 +162,7 @@ def test_replicas_are_independent(start):
         assert np.abs(np.asarray(together.positions[r]) - np.asarray(alone.positions[0])).max() < 1e-4
 
 
-@pytest.mark.parametrize("kind", ["nve", "nose-hoover", "langevin"])
+@pytest.mark.parametrize("kind", ["nose-hoover", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("nve", "langevin"))])
 def test_a_run_in_pieces_is_bitwise_repeatable(start, kind):
     system, positions = start
     ends = []
@@ -171,6 +173,7 @@ def test_a_run_in_pieces_is_bitwise_repeatable(start, kind):
     np.testing.assert_array_equal(*ends)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler")
 def test_jax_md_tables_move_particles_as_native_ones_do(start):
     system, positions = start
@@ -184,6 +187,7 @@ def test_single_precision_follows_double(start):
     assert np.abs(ends[0] - ends[1]).max() < 1e-4
 
 
+@pytest.mark.slow
 def test_two_dimensions():
     """A square of discs keeps its energy and stays in its plane of two coordinates."""
     rng, n = np.random.default_rng(0), 400

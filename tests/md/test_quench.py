@@ -56,6 +56,7 @@ def test_a_quench_that_does_not_converge_says_so():
         quench(toy_snapshot(6), max_steps=50)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(LIBRARY.why_not() is not None, reason="the native tables are not built here")
 def test_tables_that_overflow_are_made_larger_and_the_segment_run_again():
     """With room for a few neighbours only, the minimum is the one found with plenty of room."""
@@ -77,6 +78,7 @@ def test_tables_that_overflow_are_made_larger_and_the_segment_run_again():
     assert np.abs(squeezed.inherent_energy - expected.inherent_energy).max() < 1e-9
 
 
+@pytest.mark.slow
 def test_the_minimum_does_not_depend_on_who_makes_the_tables_or_on_the_order_of_particles():
     """Sums in another order: the minima agree to what the tolerance of the forces leaves open."""
     snapshot = toy_snapshot(6, seed=3, jitter=0.08)

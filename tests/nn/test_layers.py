@@ -21,7 +21,10 @@ from tests.conftest import fresh, graph_of, needs
 HIDDEN = hidden_irreps(4, 2, parity=False)
 
 
-@pytest.mark.parametrize(("kernel", "dtype"), [("reference", np.float32), ("reference", np.float64), ("xla", np.float32), ("xla", np.float64), ("native", np.float32)])
+SLOW = [pytest.param(kernel, dtype, marks=pytest.mark.slow) for kernel, dtype in (("reference", np.float32), ("reference", np.float64), ("xla", np.float32))]
+
+
+@pytest.mark.parametrize(("kernel", "dtype"), [("native", np.float32), ("xla", np.float64), *SLOW])
 def test_convolution_is_equivariant(kernel, dtype):
     needs(kernel)
     with jax.enable_x64(dtype == np.float64):

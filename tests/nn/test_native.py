@@ -48,7 +48,9 @@ def test_the_table_of_coefficients_is_what_the_generator_writes():
     assert generate.HEADER.read_text() == generate.header()
 
 
-@pytest.mark.parametrize("changes", [{}, {"parity": True}, {"l_max": 3, "channels": 4, "activation": "gate"}])
+@pytest.mark.parametrize(
+    "changes", [{}, *(pytest.param(changes, marks=pytest.mark.slow) for changes in ({"parity": True}, {"l_max": 3, "channels": 4, "activation": "gate"}))]
+)
 def test_a_network_predicts_the_same_whichever_kernel_serves_it(graph, changes):
     variables = fresh(network("xla", **changes), graph)
     values = {kernel: jax.jit(network(kernel, **changes).apply)(variables, graph) for kernel in ("native", "xla", "reference")}
@@ -56,6 +58,7 @@ def test_a_network_predicts_the_same_whichever_kernel_serves_it(graph, changes):
     assert relative_difference(values["xla"], values["reference"]) < 5e-6
 
 
+@pytest.mark.slow
 def test_second_derivatives_go_through_xla(graph):
     """The gradient of the squared gradient with respect to positions, as a loss on forces would need it."""
     variables = fresh(network("xla", layers=2), graph)
@@ -116,6 +119,7 @@ def digest() -> str:
     return hashlib.sha256(b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(out))).hexdigest()
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_number_of_threads():
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("this process may use one core only")

@@ -257,6 +257,7 @@ def test_a_step_with_a_loss_that_is_not_finite_keeps_the_state(config, cache):
     chex.assert_trees_all_equal(jax.tree.map(np.array, after), before)
 
 
+@pytest.mark.slow
 def test_shuffled_targets_are_not_predicted(tmp_path, config, cache, toy_set):
     """A control: what is learned from targets that belong to other particles stays at zero on unseen configurations."""
     rng = np.random.default_rng(0)
@@ -295,6 +296,7 @@ def test_a_folder_is_not_written_over(whole, cache):
         train(config, folder / "nothing", cache, resume=True, quiet=True)
 
 
+@pytest.mark.slow
 def test_quenched_inputs_come_from_the_snapshot_set(tmp_path, cache, liquid):
     """A configuration measured at one time only, with inherent structure as input: uni-variate training end to end."""
     from equijax.data.embedded import embedded_path
@@ -335,6 +337,7 @@ def test_a_run_can_start_from_another(tmp_path, whole, cache):
     assert len(json.loads((tmp_path / "run" / "run.json").read_text())["seen_before"]) == 10
 
 
+@pytest.mark.slow
 def test_two_graphs_and_cages_train_and_come_back(tmp_path, toy_set, cache, config):
     """A propensity that is the distance from thermal to inherent position, seen through two graphs and as a vector."""
     rng = np.random.default_rng(0)
