@@ -47,7 +47,7 @@ class Predictor:
 
     @classmethod
     def load(cls, run: str | Path) -> "Predictor":
-        """Open a run folder with the weights of its best validation.
+        """Open a run folder, or a network that ships with equijax by its name, with the weights of its best validation.
 
         Raises:
             CheckpointError: there is no whole checkpoint, or it is of another schema, architecture or precision.

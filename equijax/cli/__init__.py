@@ -13,12 +13,14 @@ from equijax.errors import EquijaxError
 
 
 def info() -> None:
-    """Print versions, devices and precision, which convolution kernel is used and why, and what makes neighbour tables, for a bug report."""
+    """Print versions, devices and precision, which convolution kernel is used and why, what makes neighbour tables, and the networks that ship with equijax."""
     from equijax.graph.tables import choose_method
     from equijax.nn.kernels import choose
+    from equijax.pretrained import ABOUT
     from equijax.versions import machine, versions
 
-    print(json.dumps({"versions": versions(), "machine": machine(), "convolution": choose("auto")._asdict(), "neighbour_tables": choose_method("auto")}, indent=1))
+    kernels = {"convolution": choose("auto")._asdict(), "neighbour_tables": choose_method("auto")}
+    print(json.dumps({"versions": versions(), "machine": machine(), **kernels, "networks": ABOUT}, indent=1))
 
 
 COMMANDS = {

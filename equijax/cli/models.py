@@ -100,7 +100,7 @@ def evaluate(
     """Test a run on configurations it has not seen: a table, results.json and plots.
 
     Args:
-        runs: folder of the run, network or baseline; of several runs, the mean of their predictions is tested.
+        runs: folder of the run, network or baseline, or the name of a network that ships with equijax; of several, the mean of their predictions is tested.
         data: files with other configurations; by default the run's own test part, or validation where no test was kept.
         part: of the run's own data.
         out: where results go; RUN/evaluation by default, if it is one run.
@@ -110,11 +110,12 @@ def evaluate(
     from equijax.baselines.config import BASELINES
     from equijax.evaluation import baseline_rows, write_evaluation
     from equijax.evaluation import evaluate as score
+    from equijax.pretrained import run_folder
 
     if not runs:
         raise ConfigError("no run: give the folder of at least one.")
-    if out is None and len(runs) > 1:
-        raise ConfigError("several runs together need a folder of their own for results: give --out.")
+    if out is None and (len(runs) > 1 or any(run_folder(run) != run for run in runs)):
+        raise ConfigError("results of several runs together, or of a network that ships with equijax, need a folder of their own: give --out.")
     evaluation = score(runs, open_cache(), [str(path) for path in data], part, align)
     folder = out or next(iter(runs)) / "evaluation"
     baselines = {"ridge": baseline_rows(evaluation, BASELINES["ridge"], open_cache(), align=align)} if ridge else {}
@@ -147,7 +148,7 @@ def predict(source: Annotated[Path, tyro.conf.Positional], model: Paths, out: Pa
 
     Args:
         source: file or folder in any format equijax reads; quenched first if the model reads inherent structures.
-        model: folder of a run; of several, the mean of their predictions is written.
+        model: folder of a run, or the name of a network that ships with equijax; of several, the mean of their predictions is written.
         out: the extxyz file to write.
     """
     from equijax.predict_file import predict_file

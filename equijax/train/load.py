@@ -12,17 +12,19 @@ from equijax.graph.pairs import Pairs
 from equijax.inputs import Statistics
 from equijax.network import Network, NetworkConfig
 from equijax.predictor import Predictor
+from equijax.pretrained import run_folder
 from equijax.train.checkpoint import Checkpoints
 from equijax.train.config import TrainConfig
 from equijax.train.step import initial_state, make_optimizer
 
 
 def open_run(folder: Path) -> tuple[Predictor, dict]:
-    """Return the predictor of a run with its best weights, and what is stored about the run.
+    """Return the predictor of a run with its best weights, and what is stored about the run; `folder` may be the name of a network that ships with equijax.
 
     Raises:
         CheckpointError: the folder holds no run, or one that this version cannot use.
     """
+    folder = run_folder(folder)
     if not (folder / "checkpoints").is_dir():
         raise CheckpointError(f"{folder}: is not the folder of a run of a network (it has no checkpoints); baselines are opened by equijax.runs.open_model.")
     checkpoints = Checkpoints(folder)

@@ -42,8 +42,16 @@ PRESETS: dict[str, TrainConfig] = {
     # alone an ensemble of 32 would weigh nine times as much as an end (12 for 2 below), and a few ensembles would decide.
     "ends": dataclasses.replace(_INHERENT, epochs=12, patience=12, trajectory_noise=2.0),
     "quickstart": _QUICKSTART,
-    # Hundreds of configurations that are known by two trajectories each (`equijax simulate chain`): few passes and a long average.
-    "chain": dataclasses.replace(_QUICKSTART, optimizer=dataclasses.replace(_QUICKSTART.optimizer, ema=0.998), validation=0, test=0, epochs=12, patience=12),
+    # Hundreds of configurations that are known by two trajectories each (`equijax simulate chain`): both graphs, few passes and a long average.
+    "chain": dataclasses.replace(
+        _QUICKSTART,
+        inputs=InputConfig("both", energy=True, displacement=True),
+        optimizer=dataclasses.replace(_QUICKSTART.optimizer, ema=0.998),
+        validation=0,
+        test=0,
+        epochs=12,
+        patience=12,
+    ),
 }
 
 

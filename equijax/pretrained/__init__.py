@@ -1,0 +1,14 @@
+"""Networks that ship with equijax, by name: to predict with, or to start a training from."""
+
+from pathlib import Path
+
+ABOUT = {
+    "ka-0.56": "Kob-Andersen mixture, density 1.2, T = 0.56: propensities of both types at six times from 0.006 to 1 tau_alpha, from thermal and inherent positions",
+}
+"""What each of them is for."""
+
+
+def run_folder(run: str | Path) -> Path:
+    """Return the folder of a run: the one of that path, or, where there is none, that of the network of that name which ships with equijax."""
+    run = Path(run)
+    return Path(__file__).parent / run if str(run) in ABOUT and not run.exists() else run
