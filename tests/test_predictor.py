@@ -64,12 +64,14 @@ def test_gradients_equal_central_differences_of_whole_predictions(inputs, x64):
             assert abs(gradient[index] - numeric) < 1e-6 * np.abs(gradient).max()
 
 
+@pytest.mark.slow
 def test_gradients_sum_to_zero_for_a_translation_moves_nothing(x64):
     snapshot = snapshot_with_minimum()
     gradient = predictor(INPUTS["thermal"]).gradient(snapshot, np.ones((len(snapshot), 2)))
     assert np.abs(gradient.sum(0)).max() < 1e-12 * np.abs(gradient).sum()
 
 
+@pytest.mark.slow
 def test_predictions_do_not_see_beyond_the_receptive_field(x64):
     """One layer sees one cutoff far, exactly; two layers two."""
     snapshot = snapshot_with_minimum(6)

@@ -76,7 +76,7 @@ def test_shuffled_targets_teach_nothing(name, snapshots):
     assert abs(pearson(scored.predicted[chosen, 0], scored.measured[chosen, 0])) < 0.3
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", LEARNED)
 def test_a_run_folder_gives_the_same_predictions(name, store, tmp_path):
     quick = dataclasses.replace(
         CONFIGS[name], data=(str(store),), validation=2.0, test=1.0, graph_network=dataclasses.replace(CONFIGS["graph_network"].graph_network, epochs=2)

@@ -78,6 +78,7 @@ def data(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_models_are_trained_once_for_each_configuration_and_split(data, tmp_path, monkeypatch):
     scale = dataclasses.replace(SCALES["toy"], network=dataclasses.replace(SCALES["toy"].network, inputs=InputConfig("thermal", energy=False), epochs=1))
     lab = Lab(scale, [data / "0.5.h5", data / "0.6.h5"], tmp_path / "runs", Cache(None))
@@ -106,6 +107,7 @@ def test_models_are_trained_once_for_each_configuration_and_split(data, tmp_path
     assert len(set(made)) == 3
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on(data, tmp_path):
     scale = dataclasses.replace(SCALES["toy"], network=dataclasses.replace(SCALES["toy"].network, inputs=InputConfig("thermal", energy=False), epochs=2))
     whole = Lab(scale, [data / "0.5.h5"], tmp_path / "whole", Cache(None))

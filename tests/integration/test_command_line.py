@@ -238,6 +238,7 @@ def test_a_predictor_of_another_architecture_is_refused(run, data, tmp_path, cap
     assert "is of another architecture or precision" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_nothing_half_written(data, tmp_path):
     """A limit of a few kilobytes a file: to the program, a disk that fills up in the middle of a write."""
     convert = shlex.join(command("data", "convert", data / "toy.h5", "--out", tmp_path / "big.extxyz"))

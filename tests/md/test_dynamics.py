@@ -85,6 +85,7 @@ def test_the_liquid_as_a_whole_stays_where_it_is(start, kind):
     assert np.abs((np.asarray(end.positions) - np.asarray(begin.positions)).mean(1)).max() < 1e-4
 
 
+@pytest.mark.slow
 def test_starting_again_makes_no_new_room(start):
     system, positions = start
     for method in ("auto", "jax-md"):
@@ -203,6 +204,7 @@ def test_two_dimensions():
     assert dynamics.temperature(moving)[0] == pytest.approx(0.5, rel=0.2)
 
 
+@pytest.mark.slow
 def test_cages_hold_and_their_middle_is_near(start):
     system, positions = start
     cages = CageFinder(system, LIQUID)(positions)

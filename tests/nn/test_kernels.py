@@ -42,7 +42,9 @@ OTHERS = [(1, 0, False), (4, 1, False), (8, 2, True), (16, 2, False), (8, 3, Fal
 CASES = [(8, 2, False), *(pytest.param(*case, marks=pytest.mark.slow) for case in OTHERS)]
 
 
-@pytest.mark.parametrize("kernel", [name for name in KERNELS if name != "reference"])
+@pytest.mark.parametrize(
+    "kernel", ["native", "xla", *(pytest.param(kernel, marks=pytest.mark.slow) for kernel in KERNELS if kernel not in ("native", "xla", "reference"))]
+)
 @pytest.mark.parametrize(("channels", "l_max", "parity"), CASES)
 @pytest.mark.parametrize("shape", ["liquid", "ragged"])
 def test_values_and_gradients_equal_the_reference(kernel, channels, l_max, parity, shape):

@@ -80,6 +80,7 @@ def test_gradients_with_respect_to_positions_are_native(graph):
     assert "with_table = true" not in text
 
 
+@pytest.mark.slow
 def test_a_batch_gives_what_its_members_give(graph):
     model = network("native")
     other = graph_of(toy_snapshot(6, density=1.2, seed=1), nodes=len(graph.types), slots=graph.senders.shape[1])

@@ -27,6 +27,7 @@ def melted(mixture, replicas=2):
     return system, session.positions(), session.momenta()
 
 
+@pytest.mark.slow
 @needs_lammps
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_both_engines_move_particles_alike(dimensions):
@@ -43,6 +44,7 @@ def test_both_engines_move_particles_alike(dimensions):
         assert np.abs(lammps - ours).max() < tolerance
 
 
+@pytest.mark.slow
 @needs_lammps
 @pytest.mark.parametrize("kind", ["nve", "nose-hoover"])
 def test_lammps_goes_on_from_what_was_kept(kind):

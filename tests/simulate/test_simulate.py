@@ -57,6 +57,7 @@ def test_the_data_set_is_whole_and_physical(simulated):
     assert measured[0].equilibrium.halves.deviation <= 3.5
 
 
+@pytest.mark.slow
 def test_two_dimensions_are_a_config(tmp_path):
     flat = dataclasses.replace(TINY, temperatures=(1.0,), mixture=Mixture(200, 0.35, 1.1944, dimensions=2), configurations=2, trajectory="langevin")
     measured = simulate(flat, tmp_path / "flat", say=lambda _: None)
