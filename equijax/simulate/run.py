@@ -16,6 +16,12 @@ from equijax.simulate.report import lines, summary, write_report
 RATE = {"cpu": 2.0e6, "gpu": 1.0e8, "tpu": 5.0e7}
 """Atom-steps a second and device, for the estimate before anything is measured; that of the CPU is measured by benchmarks/dynamics.py, the others are guesses."""
 
+QUENCH = {"cpu": 1e-3, "gpu": 1e-4, "tpu": 1e-4}
+"""Seconds a particle of one quench, likewise: on one core of a CPU, the others are guesses."""
+
+WAITS = 4.5
+"""All stages of waiting together, in units of config.waiting: one is 2.2 or more, those before it find out how long it must be, and one may have to be repeated."""
+
 
 def run(name: str, folder: Path, resume: bool, changes: dict, settings: tuple[str, ...]) -> None:
     """Run a simulation with everything a person wants to see.
@@ -51,17 +57,22 @@ def estimate(config: SimulateConfig) -> str:
     steps = 0.0
     for temperature in config.temperatures:
         tau = expected_time(temperature) / config.time_step
+        length = config.times[-1] * (tau if config.tau_alpha is None else config.tau_alpha / config.time_step)
         rounds = -(-config.configurations // config.replicas)
-        steps += config.replicas * tau * 3.5 * config.waiting
+        steps += config.replicas * tau * WAITS * config.waiting
         if config.chain:
-            steps += config.replicas * tau * config.times[-1] * (rounds + 1)
+            steps += config.replicas * length * (rounds + 1)
         else:
-            steps += config.replicas * tau * config.spacing * (rounds - 1) + config.configurations * config.trajectories * tau * config.times[-1]
-    atom_steps = steps * mixture.particles
-    device = jax.devices()[0].platform
-    seconds = atom_steps / (RATE.get(device, RATE["cpu"]) * len(jax.devices()))
-    length = f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
-    return f"About {atom_steps:.1e} atom-steps: {length} on {len(jax.devices())} x {device}, if each takes {RATE.get(device, RATE['cpu']):.1e} a second."
+            steps += config.replicas * tau * config.spacing * (rounds - 1) + config.configurations * config.trajectories * length
+    device, devices = jax.devices()[0].platform, len(jax.devices())
+    rate, quench = RATE.get(device, RATE["cpu"]), QUENCH.get(device, QUENCH["cpu"])
+    atom_steps, quenches = steps * mixture.particles, len(config.temperatures) * config.configurations
+    seconds = atom_steps / (rate * devices) + quenches * mixture.particles * quench
+    told = f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+    return (
+        f"About {atom_steps:.1e} atom-steps and {quenches} quenches: {told} on {devices} x {device}, at {rate:.1e} steps a second and {1e3 * quench:.1g} ms a "
+        "particle that is quenched, if equilibrium shows at once; it may take twice as long."
+    )
 
 
 class _Meter:

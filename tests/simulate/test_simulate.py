@@ -259,6 +259,13 @@ def test_expected_times_pass_through_what_was_measured():
     assert "not known beforehand" in estimate(SimulateConfig(mixture=Mixture(1000, density=1.1)))
 
 
+def test_an_estimate_counts_quenches_and_takes_the_times_that_are_asked_for():
+    chain = dataclasses.replace(PRESETS["chain"], temperatures=(0.56,), tau_alpha=25.7)
+    # 45 tau_alpha of waiting and 41 trajectories of one, with 16 replicas of 1000 particles.
+    assert f"{(45 + 41) * 25.7 / 0.005 * 16_000:.1e} atom-steps and 640 quenches" in estimate(chain)
+    assert f"{(45 + 82) * 25.7 / 0.005 * 16_000:.1e} atom-steps" in estimate(dataclasses.replace(chain, tau_alpha=51.4))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
