@@ -1,7 +1,8 @@
-"""How well are real configurations predicted from a few others, by cross-validation: single networks, means of several, and with ridge?"""
+"""How well are real configurations predicted from a few others, by cross-validation: one network, means of several, and with ridge?"""
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,8 +13,8 @@ from equijax.data.splits import Split, ensembles
 from equijax.errors import ConfigError
 from equijax.inputs import TargetConfig
 from equijax.model import Ensemble
-from equijax.train.presets import PRESETS
-from experiments.lab import Lab, by_seed, paired
+from equijax.train.load import open_run
+from experiments.lab import Lab, StatePoint, by_seed, paired, refitted
 from experiments.study import Study, main
 
 RIDGE = dataclasses.replace(BASELINES["ridge-inherent"], targets=TargetConfig(centre="configuration"))
@@ -26,33 +27,38 @@ def run(lab: Lab) -> dict:
     """Leave every part of the configurations out in turn; nothing of what is left out chooses anything."""
     point = lab.points[0]
     names = [str(name) for name in np.random.default_rng(0).permutation(ensembles(point.snapshots.names))]
-    folds, seeds = lab.scale.folds, lab.scale.seeds
+    folds = lab.scale.folds
     if len(names) < folds:
         raise ConfigError(f"{folds} folds need as many configurations, there are {len(names)}; give more.")
-    base, ends = dataclasses.replace(PRESETS["inherent"], validation=0), dataclasses.replace(PRESETS["ends"], validation=0)
-    if lab.scale.network.epochs < 10:  # toy
-        base, ends = (dataclasses.replace(config, epochs=2, network=lab.scale.network.network) for config in (base, ends))
     more = lab.ends(point, lab.scale.ends)
     parts: dict[str, list[dict]] = {}
     for fold in range(folds):
         test = tuple(names[fold::folds])
-        part = dataclasses.replace(point, split=Split(tuple(name for name in names if name not in test), (), test))
-        about = f"fold {fold + 1} of {folds}"
-        networks, ridges = lab.networks(base, part, about), [lab.fit(config, part, 0) for config in (RIDGE, BOTH)]
-        models: dict[str, list] = {"one network": networks}
-        models[f"mean of {len(seeds)} networks"] = [Ensemble(networks)]
-        models["ridge, inherent"], models["ridge, both"] = ridges[:1], ridges[1:]
-        models["mean of networks and ridge"] = [Ensemble([Ensemble(networks), Ensemble(ridges)])]
-        if more is not None:
-            taught = lab.networks(ends, dataclasses.replace(more, split=part.split), f"{about}, with ends of trajectories")
-            models["one network, with ends of trajectories"] = taught
-            models[f"mean of {len(seeds)}, with ends of trajectories"] = [Ensemble(taught)]
-            models["mean of these and ridge"] = [Ensemble([Ensemble(taught), Ensemble(ridges)])]
-        for name, found in models.items():
-            parts.setdefault(name, []).append(by_seed(lab.scored(found, part)))
+        split = Split(tuple(name for name in names if name not in test), (), test)
+        part, taught = (point and dataclasses.replace(point, split=split) for point in (point, more))
+        for name, scores in _scored(lab, part, taught, f"fold {fold + 1} of {folds}").items():
+            parts.setdefault(name, []).append(scores)
     scores = {name: joined(one) for name, one in parts.items()}
     tests = {name: paired(found, scores["ridge, inherent"]) for name, found in scores.items() if name != "ridge, inherent"}
     return {"point": point.label, "folds": folds, "configurations": names, "ends": lab.scale.ends if more else 0, "scores": scores, "against ridge, inherent": tests}
+
+
+def _scored(lab: Lab, part: StatePoint, more: StatePoint | None, about: str) -> dict[str, dict]:
+    """Return the scores of everything that is compared, on one fold: the network with all seeds, what was left out of its recipe with the first."""
+    few, seed, count = dataclasses.replace(lab.scale.few, validation=0, test=0), lab.scale.seeds[0], len(lab.scale.seeds)
+    # As many steps without the ends, so that nothing but the data is another.
+    alone = dataclasses.replace(few, epochs=few.epochs * (1 + lab.scale.ends), patience=few.epochs * (1 + lab.scale.ends))
+    config, taught = (few, more) if more else (alone, part)
+    networks, ridges = lab.networks(config, taught, about), [lab.fit(config, part, 0) for config in (RIDGE, BOTH)]
+    found = {"one network": by_seed(lab.scored(networks, part))}
+    if more:
+        found["one network, without ends of trajectories"] = by_seed(lab.scored([lab.train(alone, part, seed)], part))
+    if few.start_from:
+        found["one network, from random weights"] = by_seed(lab.scored([lab.train(dataclasses.replace(config, start_from=""), taught, seed)], part))
+        found[f"{few.start_from}, frozen, with a linear decoder"] = by_seed([refitted(open_run(Path(few.start_from))[0], part, few.targets)])
+    found[f"mean of {count} networks"] = by_seed(lab.scored([Ensemble(networks)], part))
+    found["mean of networks and ridge"] = by_seed(lab.scored([Ensemble([Ensemble(networks), Ensemble(ridges)])], part))
+    return found | {f"ridge, {name}": by_seed(lab.scored([ridge], part)) for name, ridge in zip(("inherent", "both"), ridges, strict=True)}
 
 
 def joined(parts: Sequence[dict]) -> dict:

@@ -9,6 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from equijax.baselines.config import BaselineConfig
+from equijax.baselines.ridge import Ridge, Table
 from equijax.baselines.run import open_baseline, train_baseline
 from equijax.configs import to_dict
 from equijax.data.cache import Cache, content_key
@@ -20,7 +21,7 @@ from equijax.data.snapshots import SnapshotSet
 from equijax.data.splits import Split, split_names
 from equijax.errors import ConfigError, DataFormatError
 from equijax.evaluation import Align, score
-from equijax.inputs import TargetConfig
+from equijax.inputs import TargetConfig, measure, propensity, restore, selected_halves, standardise
 from equijax.metrics import Scored, noise_ceiling, pearson
 from equijax.model import Model
 from equijax.predictor import Predictor
@@ -136,6 +137,24 @@ class Lab:
         """Return the scores of each model on the test configurations of a state point."""
         tested = point.part("test")
         return [score(model, tested, targets or TargetConfig(), align) for model in models]
+
+
+def refitted(network: Predictor, target: StatePoint, targets: TargetConfig) -> list[Scored]:
+    """Score a linear decoder on the network's frozen invariants, its penalty chosen on validation, or by leaving training configurations out in turn."""
+    parts = {name: target.part(name) for name in ("train", "validation", "test")}
+    statistics = measure(parts["train"], network.inputs, targets)
+
+    def tables(snapshots: list[Snapshot]) -> list[Table]:
+        return [(network.invariants(s).astype(float), s.types, standardise(s, targets, statistics)) for s in snapshots]
+
+    decoder = Ridge()
+    decoder.fit(tables(parts["train"]), tables(parts["validation"]))
+    scored = []
+    for snapshot in parts["test"]:
+        outputs = decoder.outputs(network.invariants(snapshot).astype(float), snapshot.types)
+        measured = propensity(snapshot, targets, np.array(statistics.times))
+        scored.append(Scored(snapshot.name, snapshot.types, restore(snapshot, outputs, statistics), measured, selected_halves(snapshot, targets)))
+    return scored
 
 
 def _key(config: TrainConfig | BaselineConfig, point: StatePoint, split: Split) -> str:

@@ -14,6 +14,7 @@ class Scale:
 
     Attributes:
         network: the training that every study starts from and changes one thing of.
+        few: the training on a few configurations, in the study of accuracy.
         seeds: of initial weights and order.
         validation, test: configurations of each state point, as fractions or numbers.
         single_times: times, by number, for which networks of one time are trained.
@@ -25,6 +26,7 @@ class Scale:
     """
 
     network: TrainConfig
+    few: TrainConfig
     seeds: tuple[int, ...]
     validation: float
     test: float
@@ -46,10 +48,12 @@ class Scale:
 
 _SMALL = PRESETS["quickstart"].network
 _THERMAL = InputConfig("thermal", energy=True, displacement=True)
+_TOY = TrainConfig(network=dataclasses.replace(_SMALL, layers=1, l_max=1, channels=2), inputs=_THERMAL, epochs=2, patience=2, checkpoint_seconds=0)
 
 SCALES: dict[str, Scale] = {
     "toy": Scale(
-        TrainConfig(network=dataclasses.replace(_SMALL, layers=1, l_max=1, channels=2), inputs=_THERMAL, epochs=2, patience=2, checkpoint_seconds=0),
+        _TOY,
+        _TOY,
         seeds=(0, 1),
         validation=2,
         test=2,
@@ -74,6 +78,7 @@ SCALES: dict[str, Scale] = {
             patience=40,
             mirror=True,
         ),
+        PRESETS["ends"],
         seeds=(0, 1, 2),
         validation=3,
         test=4,
@@ -87,6 +92,7 @@ SCALES: dict[str, Scale] = {
     # For the five hundred public configurations of 4096 particles, 350 of them to train on; ten seeds, as in the paper.
     "gpu": Scale(
         TrainConfig(inputs=InputConfig("thermal", energy=True), epochs=300, patience=60, batch=4),
+        PRESETS["ends"],
         seeds=tuple(range(10)),
         validation=0.1,
         test=100,

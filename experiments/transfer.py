@@ -2,16 +2,10 @@
 
 import dataclasses
 
-import numpy as np
 from matplotlib.figure import Figure
 
-from equijax.baselines.ridge import Ridge, Table
 from equijax.data.splits import Split
-from equijax.inputs import TargetConfig, measure, propensity, restore, selected_halves, standardise
-from equijax.metrics import Scored
-from equijax.predictor import Predictor
-from equijax.snapshot import Snapshot
-from experiments.lab import Lab, StatePoint, by_seed, paired
+from experiments.lab import Lab, by_seed, paired, refitted
 from experiments.study import Study, main, panel
 
 
@@ -30,31 +24,13 @@ def run(lab: Lab) -> dict:
             for count in (few, len(target.split.train)):
                 split = Split(target.split.train[:count], target.split.validation, target.split.test)
                 part = dataclasses.replace(target, split=split)
-                rows[f"frozen layers, linear decoder of {count}"] = by_seed([_refitted(network, part, lab.scale.network.targets) for network in networks])
+                rows[f"frozen layers, linear decoder of {count}"] = by_seed([refitted(network, part, lab.scale.network.targets) for network in networks])
                 scratch = lab.networks(lab.scale.network, part, f"{target.label}, {count} from scratch")
                 rows[f"from scratch, {count}"] = by_seed(lab.scored(scratch, part))
             tests = {str(n): paired(rows[f"frozen layers, linear decoder of {n}"], rows[f"from scratch, {n}"]) for n in (few, len(target.split.train))}
             ceiling = rows["as it is"]["ceiling"]
             out[f"{source.label} to {target.label}"] = {"times": times.tolist(), "scores": rows, "ceiling": ceiling, "frozen against scratch": tests}
     return out
-
-
-def _refitted(network: Predictor, target: StatePoint, targets: TargetConfig) -> list[Scored]:
-    """Score a linear decoder on the network's frozen invariants, its penalty chosen on validation."""
-    parts = {name: target.part(name) for name in ("train", "validation", "test")}
-    statistics = measure(parts["train"], network.inputs, targets)
-
-    def tables(snapshots: list[Snapshot]) -> list[Table]:
-        return [(network.invariants(s).astype(float), s.types, standardise(s, targets, statistics)) for s in snapshots]
-
-    decoder = Ridge()
-    decoder.fit(tables(parts["train"]), tables(parts["validation"]))
-    scored = []
-    for snapshot in parts["test"]:
-        outputs = decoder.outputs(network.invariants(snapshot).astype(float), snapshot.types)
-        measured = propensity(snapshot, targets, np.array(statistics.times))
-        scored.append(Scored(snapshot.name, snapshot.types, restore(snapshot, outputs, statistics), measured, selected_halves(snapshot, targets)))
-    return scored
 
 
 def draw(content: dict) -> Figure:

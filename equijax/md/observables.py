@@ -34,6 +34,12 @@ def overlap(displacements: Float[np.ndarray, "*any n d"], length: float = OVERLA
     return (np.linalg.norm(displacements, axis=-1) < length).mean(-1)
 
 
+def averages(displacements: Float[np.ndarray, "*any n d"], is_a: np.ndarray) -> tuple[Float[np.ndarray, "*any"], ...]:
+    """Return F_s(k, t), the mean squared displacement and the overlap of the A particles."""
+    mine = displacements[..., is_a, :]
+    return self_intermediate(mine), mean_squared_displacement(mine), overlap(mine)
+
+
 def chi_4(overlaps: Float[np.ndarray, "samples *any"], particles: int) -> Float[np.ndarray, "*any"]:
     """Return the dynamic susceptibility, N (<Q^2> - <Q>^2) over samples, without bias for few of them (Lacevic et al. 2003)."""
     return particles * overlaps.var(0, ddof=1)

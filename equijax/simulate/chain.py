@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from equijax.md.bonds import Bonds
 from equijax.md.integrators import Ensemble, maxwell
-from equijax.md.observables import mean_squared_displacement, overlap, self_intermediate
+from equijax.md.observables import averages
 from equijax.md.system import System
 from equijax.simulate import pieces
 from equijax.simulate.engine import Engine
@@ -93,13 +93,9 @@ class Chain:
     def _seen(self, way: str, frames: list[np.ndarray], origin: np.ndarray) -> dict[str, np.ndarray]:
         """Return what a trajectory tells of one of its ends: times last, replicas first."""
         moved = [frame - origin for frame in frames]
-        mine = [one[:, self.system.types == 0] for one in moved]
-        out = {
-            "distance": np.stack([np.linalg.norm(one, axis=-1) for one in moved], -1),
-            "scattering": np.stack([self_intermediate(one) for one in mine], -1),
-            "squared": np.stack([mean_squared_displacement(one) for one in mine], -1),
-            "overlap": np.stack([overlap(one) for one in mine], -1),
-        }
+        seen = zip(*(averages(one, self.system.types == 0) for one in moved), strict=True)
+        out = {name: np.stack(values, -1) for name, values in zip(("scattering", "squared", "overlap"), seen, strict=True)}
+        out["distance"] = np.stack([np.linalg.norm(one, axis=-1) for one in moved], -1)
         if self.bonds:
             known = [Bonds(self.system, one) for one in origin]
             out["broken"] = np.stack([np.stack([bonds.broken(one) for bonds, one in zip(known, frame, strict=True)]) for frame in frames], -1)

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from equijax.md.bonds import Bonds
 from equijax.md.integrators import Ensemble, maxwell
-from equijax.md.observables import mean_squared_displacement, overlap, self_intermediate
+from equijax.md.observables import averages
 from equijax.md.system import System
 from equijax.simulate.engine import Engine
 
@@ -85,8 +85,7 @@ def propensity(
         now = session.positions()
         moved = now - start
         halves[:, :, t] = np.linalg.norm(moved, axis=-1).reshape(2, trajectories // 2, -1).mean(1)
-        mine = moved[:, is_a]
-        scattering[:, t], squared[:, t], overlaps[:, t] = self_intermediate(mine), mean_squared_displacement(mine), overlap(mine)
+        scattering[:, t], squared[:, t], overlaps[:, t] = averages(moved, is_a)
         if known is not None:
             broken[:, t] = np.mean([known.broken(one) for one in now], axis=0)
     drift = float(np.abs(session.potential_energy() + kinetic_energy(session.momenta()) - first_energy).max())

@@ -48,7 +48,7 @@ class TrainConfig:
         batch: configurations in a step.
         patience: epochs without a better validation before stopping.
         start_from: folder of an earlier run of the same network, or the name of one that ships with equijax, whose best weights are taken in the place of
-            random ones: pre-training. Times may differ; if their number does, the linear heads of the decoder begin anew.
+            random ones: pre-training. Times may differ; the linear heads of fewer times are those of its last ones, those of more begin anew.
         trajectory_noise: a configuration of m trajectories weighs 1 / (1 + trajectory_noise / m) in the loss. The variance of the displacements of single
             trajectories around the propensity, in units of what the network leaves unexplained of the propensity itself, is about 12 near the relaxation
             time; with all of it a few ensembles outweigh many single trajectories (`ends` takes less). Matters where numbers of trajectories differ.

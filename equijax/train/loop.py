@@ -103,7 +103,7 @@ def train(config: TrainConfig, folder: Path, cache: Cache, resume: bool = False,
 def _started_from(state: TrainState, prepared: Prepared, run: Path) -> tuple[TrainState, list[str]]:
     """Return the state with the best weights of an earlier run in the place of random ones, and the fingerprints of what that run has seen.
 
-    Where the numbers of times differ, the linear heads of the decoder stay random.
+    For fewer times than that run has, the linear heads of its last ones are taken; for more they stay random.
 
     Raises:
         CheckpointError: its network is another.
@@ -122,10 +122,12 @@ def _started_from(state: TrainState, prepared: Prepared, run: Path) -> tuple[Tra
     if unseen:
         raise ConfigError(f"{run}: has seen {unseen[0]} ({len(unseen)} such), which is kept for validation or test here; start from a run on other configurations.")
     weights, stats = predictor.variables["params"], predictor.variables["batch_stats"]
-    if predictor.network.outputs != prepared.network.outputs:
-        # The heads, one number a time, begin anew; all that they read is taken.
-        heads = {name: state.params["decoder"][name] for name in ("kernel", "bias")}
-        weights = {**weights, "decoder": {**weights["decoder"], **heads}}
+    times = prepared.network.outputs
+    if predictor.network.outputs != times:
+        # One head a time; all that they read is taken.
+        decoder = weights["decoder"]
+        heads = {name: decoder[name][..., -times:] if predictor.network.outputs > times else state.params["decoder"][name] for name in ("kernel", "bias")}
+        weights = {**weights, "decoder": {**decoder, **heads}}
     state = state.replace(params=own_copy(weights), average=own_copy(weights), best=own_copy(weights), batch_stats=own_copy(stats), best_batch_stats=own_copy(stats))
     return state, sorted(trained | chosen)
 

@@ -314,6 +314,11 @@ def test_quenched_inputs_come_from_the_snapshot_set(tmp_path, cache, liquid):
     assert evaluation.rows[0].ceiling == pytest.approx(0.83, abs=0.06)  # of two configurations; 0.83 of all
 
 
+def same_layers(one, other) -> bool:
+    names = one.keys() - {"decoder"}
+    return all(np.abs(a - b).max() < 1e-6 for name in names for a, b in zip(*map(jax.tree.leaves, (one[name], other[name])), strict=True))
+
+
 def test_a_run_can_start_from_another(tmp_path, whole, cache):
     """With a vanishing learning rate it keeps the weights it was given, and predicts what they predict."""
     config, folder = whole
@@ -323,11 +328,16 @@ def test_a_run_can_start_from_another(tmp_path, whole, cache):
         snapshot = store[0]
     given, kept = (Predictor.load(run).predict(snapshot).propensity for run in (folder, tmp_path / "run"))
     assert np.abs(kept - given).max() < 0.1 * given.std()  # batch norm goes on averaging over the batches it sees
-    # With fewer times the layers are taken and the heads begin anew.
-    train(dataclasses.replace(still, targets=TargetConfig(times=(1,))), tmp_path / "one", cache, quiet=True)
-    (was, found) = (Predictor.load(run).variables["params"] for run in (folder, tmp_path / "one"))
-    assert found["decoder"]["kernel"].shape[-1] == 1
-    assert all(np.abs(a - b).max() < 1e-6 for name in was.keys() - {"decoder"} for a, b in zip(*map(jax.tree.leaves, (was[name], found[name])), strict=True))
+    # With fewer times the heads of the last ones are taken, with more they begin anew; the layers are taken in both.
+    train(dataclasses.replace(still, targets=TargetConfig(times=(0,))), tmp_path / "one", cache, quiet=True)
+    was, found = (Predictor.load(run).variables["params"] for run in (folder, tmp_path / "one"))
+    assert np.abs(found["decoder"]["kernel"] - was["decoder"]["kernel"][..., 1:]).max() < 1e-6
+    assert same_layers(was, found)
+    train(dataclasses.replace(config, epochs=1, targets=TargetConfig(times=(0,))), tmp_path / "single", cache, quiet=True)
+    train(dataclasses.replace(still, start_from=str(tmp_path / "single")), tmp_path / "two", cache, quiet=True)
+    was, found = (Predictor.load(tmp_path / run).variables["params"] for run in ("single", "two"))
+    assert found["decoder"]["kernel"].shape[-1] == 2
+    assert same_layers(was, found)
     wider = dataclasses.replace(config, start_from=str(folder), network=dataclasses.replace(config.network, channels=5))
     with pytest.raises(CheckpointError, match=r"cannot be started from: network\.channels is 4 there and 5 here"):
         train(wider, tmp_path / "wider", cache, quiet=True)
