@@ -10,7 +10,8 @@ import e3nn_jax as e3nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
+from scipy.sparse import csr_array
 
 from equijax.errors import SnapshotError
 from equijax.graph.neighbors import Searches
@@ -71,38 +72,39 @@ def _described(snapshot: Snapshot, which: Positions, own: list[np.ndarray], gene
     distance = np.linalg.norm(pairs.vectors, axis=1)
     out = [np.concatenate([_radial(pairs, distance, snapshot.types, n), _angular(pairs, distance, snapshot.types, n), *own], 1)]
     weight = np.exp(-distance)
-    total = np.bincount(pairs.receivers, weight, n) + 1
+    neighbours = csr_array((weight, (pairs.receivers, pairs.senders)), (n, n))
+    total = neighbours.sum(1) + 1
     for _ in range(generations):
-        summed = _summed(weight[:, None] * out[-1][pairs.senders], pairs.receivers, n)
-        out.append((out[-1] + summed) / total[:, None])
+        out.append((out[-1] + neighbours @ out[-1]) / total[:, None])
     return np.concatenate(out, 1)
 
 
-def _summed(values: np.ndarray, receivers: np.ndarray, n: int) -> np.ndarray:
-    return np.add.reduceat(np.concatenate([values, np.zeros((1, values.shape[1]))]), np.searchsorted(receivers, np.arange(n)), axis=0) * (
-        np.bincount(receivers, minlength=n)[:, None] > 0
-    )
+def _sums(pairs: Pairs, chosen: Bool[np.ndarray, "e"], weight: Float[np.ndarray, "e"], n: int) -> csr_array:
+    """Return the matrix (n, chosen) that sums values of the chosen pairs, times a weight each, over the neighbours of each particle."""
+    receivers = pairs.receivers[chosen]
+    return csr_array((weight[chosen], (receivers, np.arange(len(receivers)))), (n, len(receivers)))
 
 
 def _radial(pairs: Pairs, distance: np.ndarray, types: np.ndarray, n: int) -> np.ndarray:
     shells = np.exp(-0.5 * ((distance[:, None] - RADIAL_SHELLS) / RADIAL_WIDTH) ** 2)
     of_type = types[pairs.senders]
-    return np.concatenate([_summed(shells * (of_type == kind)[:, None], pairs.receivers, n) for kind in range(N_TYPES)], 1)
+    return np.concatenate([_sums(pairs, of_type == kind, np.ones(len(distance)), n) @ shells[of_type == kind] for kind in range(N_TYPES)], 1)
 
 
 def _angular(pairs: Pairs, distance: np.ndarray, types: np.ndarray, n: int) -> np.ndarray:
     # Padded to whole blocks: one compilation serves every configuration of about this size.
     padded = np.ones((-(-len(distance) // BLOCK) * BLOCK, 3), np.float32)
     padded[: len(distance)] = pairs.vectors
-    harmonics = np.asarray(_harmonics(padded))[: len(distance)]
+    harmonics = np.asarray(_harmonics(padded))[: len(distance)].astype(float)
     irreps = e3nn.Irreps([(1, (order, (-1) ** order)) for order in ORDERS])
+    of_type = types[pairs.senders]
+    of_kind = [harmonics[of_type == kind] for kind in range(N_TYPES)]
     out = []
     for shell in ANGULAR_SHELLS:
         soft = np.exp(-0.5 * ((distance - shell) / ANGULAR_WIDTH) ** 2)
         for kind in range(N_TYPES):
-            weight = soft * (types[pairs.senders] == kind)
-            summed = _summed(weight[:, None] * harmonics, pairs.receivers, n)
-            scale = np.bincount(pairs.receivers, weight, n) + 1e-9
+            sums = _sums(pairs, of_type == kind, soft, n)
+            summed, scale = sums @ of_kind[kind], sums.sum(1) + 1e-9
             out += [np.linalg.norm(summed[:, part], axis=1) / scale for part in irreps.slices()]
     return np.stack(out, 1)
 
