@@ -46,8 +46,9 @@ def run(lab: Lab) -> dict:
 def _scored(lab: Lab, part: StatePoint, more: StatePoint | None, about: str) -> dict[str, dict]:
     """Return the scores of everything that is compared, on one fold: the network with all seeds, what was left out of its recipe with the first."""
     few, seed, count = dataclasses.replace(lab.scale.few, validation=0, test=0), lab.scale.seeds[0], len(lab.scale.seeds)
-    # As many steps without the ends, so that nothing but the data is another.
-    alone = dataclasses.replace(few, epochs=few.epochs * (1 + lab.scale.ends), patience=few.epochs * (1 + lab.scale.ends))
+    # As many steps without the ends, so that nothing but the data is another; all of them weigh the same.
+    epochs = few.epochs * (1 + lab.scale.ends)
+    alone = dataclasses.replace(few, epochs=epochs, patience=epochs, trajectory_noise=0.0)
     config, taught = (few, more) if more else (alone, part)
     networks, ridges = lab.networks(config, taught, about), [lab.fit(config, part, 0) for config in (RIDGE, BOTH)]
     found = {"one network": by_seed(lab.scored(networks, part))}

@@ -36,7 +36,7 @@ class Scale:
     channels: tuple[int, ...]
     training_sizes: tuple[int, ...]
     folds: int = 5
-    ends: int = 32
+    ends: int = 8
     perceptron: PerceptronConfig = PerceptronConfig()
     graph_network: GraphNetworkConfig = GraphNetworkConfig()
 

@@ -1,5 +1,6 @@
 """Every study runs at toy size from data to figure, and its figure comes from its JSON alone."""
 
+import dataclasses
 import importlib
 import json
 from pathlib import Path
@@ -13,7 +14,9 @@ from equijax.errors import ConfigError
 from equijax.simulate.config import Mixture, SimulateConfig
 from equijax.simulate.pipeline import simulate
 from equijax.testing import toy_snapshot
+from equijax.train.presets import PRESETS
 from experiments.lab import bars
+from experiments.scales import SCALES
 from experiments.study import Study, perform, published, redraw
 
 FOLDER = Path(experiments.__file__).parent
@@ -62,7 +65,9 @@ def test_a_study_of_several_temperatures_runs(name, two_temperatures, tmp_path, 
 
 
 @pytest.mark.slow
-def test_accuracy_trains_on_the_ends_of_trajectories_where_files_keep_them(tmp_path, runs):
+def test_accuracy_starts_from_a_network_that_ships_and_adds_the_ends_of_trajectories_where_files_keep_them(tmp_path, runs, monkeypatch):
+    few = dataclasses.replace(PRESETS["ends"], epochs=1, patience=1)
+    monkeypatch.setitem(SCALES, "toy", dataclasses.replace(SCALES["toy"], few=few, seeds=(0,)))
     folder = tmp_path / "T0.44"
     folder.mkdir()
     for i in range(5):
@@ -72,16 +77,20 @@ def test_accuracy_trains_on_the_ends_of_trajectories_where_files_keep_them(tmp_p
     _runs(study("accuracy"), (folder,), tmp_path / "out", runs)
     found = json.loads((tmp_path / "out" / "accuracy-toy.json").read_text())["found"]
     assert found["ends"] == 1
-    taught = found["scores"]["one network, with ends of trajectories"]
-    assert sorted(taught["configurations"]) == sorted(found["configurations"])
-    assert np.shape(taught["pooled"]) == (2, 1)
+    names = {"one network", "one network, without ends of trajectories", "one network, from random weights", "ka-0.56, frozen, with a linear decoder"}
+    assert names <= found["scores"].keys()
+    for name in names:
+        scores = found["scores"][name]
+        assert sorted(scores["configurations"]) == sorted(found["configurations"])
+        assert np.shape(scores["pooled"]) == (1, 1)
+    assert len({found["scores"][name]["pooled"][0][0] for name in names}) == len(names)
 
 
 def _runs(one, data, folder, runs):
     path = perform(one, "toy", data, folder, runs)
     content = json.loads(path.read_text())
     assert content["versions"]["jax"]
-    assert content["settings"]["seeds"] == [0, 1]
+    assert content["settings"]["seeds"] == list(SCALES["toy"].seeds)
     for split in content["splits"].values():
         names = [*split["train"], *split["validation"], *split["test"]]
         assert len(names) == len(set(names))
