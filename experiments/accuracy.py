@@ -35,7 +35,7 @@ def run(lab: Lab) -> dict:
     for fold in range(folds):
         test = tuple(names[fold::folds])
         split = Split(tuple(name for name in names if name not in test), (), test)
-        part, taught = (point and dataclasses.replace(point, split=split) for point in (point, more))
+        part, taught = dataclasses.replace(point, split=split), dataclasses.replace(more, split=split) if more else None
         for name, scores in _scored(lab, part, taught, f"fold {fold + 1} of {folds}").items():
             parts.setdefault(name, []).append(scores)
     scores = {name: joined(one) for name, one in parts.items()}
