@@ -13,8 +13,10 @@ from equijax.data.splits import Split, ensembles
 from equijax.errors import ConfigError
 from equijax.inputs import TargetConfig
 from equijax.model import Ensemble
+from equijax.predictor import Predictor
 from equijax.train.load import open_run
-from experiments.lab import Lab, StatePoint, by_seed, paired, refitted
+from experiments.lab import Lab, StatePoint, refitted
+from experiments.scores import by_seed, paired
 from experiments.study import Study, main
 
 RIDGE = dataclasses.replace(BASELINES["ridge-inherent"], targets=TargetConfig(centre="configuration"))
@@ -31,19 +33,20 @@ def run(lab: Lab) -> dict:
     if len(names) < folds:
         raise ConfigError(f"{folds} folds need as many configurations, there are {len(names)}; give more.")
     more = lab.ends(point, lab.scale.ends)
+    start = open_run(Path(lab.scale.few.start_from))[0] if lab.scale.few.start_from else None
     parts: dict[str, list[dict]] = {}
     for fold in range(folds):
         test = tuple(names[fold::folds])
         split = Split(tuple(name for name in names if name not in test), (), test)
         part, taught = dataclasses.replace(point, split=split), dataclasses.replace(more, split=split) if more else None
-        for name, scores in _scored(lab, part, taught, f"fold {fold + 1} of {folds}").items():
+        for name, scores in _scored(lab, part, taught, start, f"fold {fold + 1} of {folds}").items():
             parts.setdefault(name, []).append(scores)
     scores = {name: joined(one) for name, one in parts.items()}
     tests = {name: paired(found, scores["ridge, inherent"]) for name, found in scores.items() if name != "ridge, inherent"}
     return {"point": point.label, "folds": folds, "configurations": names, "ends": lab.scale.ends if more else 0, "scores": scores, "against ridge, inherent": tests}
 
 
-def _scored(lab: Lab, part: StatePoint, more: StatePoint | None, about: str) -> dict[str, dict]:
+def _scored(lab: Lab, part: StatePoint, more: StatePoint | None, start: Predictor | None, about: str) -> dict[str, dict]:
     """Return the scores of everything that is compared, on one fold: the network with all seeds, what was left out of its recipe with the first."""
     few, seed, count = dataclasses.replace(lab.scale.few, validation=0, test=0), lab.scale.seeds[0], len(lab.scale.seeds)
     # As many steps without the ends, so that nothing but the data is another; all of them weigh the same.
@@ -54,9 +57,9 @@ def _scored(lab: Lab, part: StatePoint, more: StatePoint | None, about: str) -> 
     found = {"one network": by_seed(lab.scored(networks, part))}
     if more:
         found["one network, without ends of trajectories"] = by_seed(lab.scored([lab.train(alone, part, seed)], part))
-    if few.start_from:
+    if start:
         found["one network, from random weights"] = by_seed(lab.scored([lab.train(dataclasses.replace(config, start_from=""), taught, seed)], part))
-        found[f"{few.start_from}, frozen, with a linear decoder"] = by_seed([refitted(open_run(Path(few.start_from))[0], part, few.targets)])
+        found[f"{few.start_from}, frozen, with a linear decoder"] = by_seed([refitted(start, part, few.targets)])
     found[f"mean of {count} networks"] = by_seed(lab.scored([Ensemble(networks)], part))
     found["mean of networks and ridge"] = by_seed(lab.scored([Ensemble([Ensemble(networks), Ensemble(ridges)])], part))
     return found | {f"ridge, {name}": by_seed(lab.scored([ridge], part)) for name, ridge in zip(("inherent", "both"), ridges, strict=True)}

@@ -11,7 +11,8 @@ from equijax.evaluation import score
 from equijax.inputs import TargetConfig
 from equijax.metrics import Scored
 from equijax.model import Ensemble
-from experiments.lab import Lab, StatePoint, by_seed, paired
+from experiments.lab import Lab, StatePoint
+from experiments.scores import by_seed, paired
 from experiments.study import Study, main, panel
 
 DETERMINISTIC = ("ridge", "ridge-thermal", "ridge-inherent", "energy", "density")

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.lab import Lab, bars, by_seed, paired
+from experiments.lab import Lab
+from experiments.scores import bars, by_seed, paired
 from experiments.study import Study, main
 
 

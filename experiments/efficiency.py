@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 from equijax.baselines.config import BASELINES
 from equijax.data.convert import write_snapshots
 from equijax.data.splits import Split
-from experiments.lab import Lab, StatePoint, bars, by_seed
+from experiments.lab import Lab, StatePoint
+from experiments.scores import bars, by_seed
 from experiments.study import Study, main
 
 

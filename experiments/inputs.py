@@ -5,7 +5,8 @@ import dataclasses
 from matplotlib.figure import Figure
 
 from equijax.inputs import InputConfig, TargetConfig
-from experiments.lab import Lab, StatePoint, by_seed, paired
+from experiments.lab import Lab, StatePoint
+from experiments.scores import by_seed, paired
 from experiments.study import Study, legend_below, main, panel, published
 
 PAPER = {

@@ -17,8 +17,9 @@ from equijax.data.embedded import embedded_path
 from equijax.data.files import read_json, write_json
 from equijax.errors import ConfigError, EquijaxError
 from equijax.versions import machine, versions
-from experiments.lab import Lab, bars
+from experiments.lab import Lab
 from experiments.scales import SCALES
+from experiments.scores import bars
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -4,7 +4,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from equijax.baselines.config import BASELINES
-from experiments.lab import Lab, bars, by_seed
+from experiments.lab import Lab
+from experiments.scores import bars, by_seed
 from experiments.study import Study, main, published
 
 

@@ -5,7 +5,8 @@ import dataclasses
 from matplotlib.figure import Figure
 
 from equijax.data.splits import Split
-from experiments.lab import Lab, by_seed, paired, refitted
+from experiments.lab import Lab, refitted
+from experiments.scores import by_seed, paired
 from experiments.study import Study, main, panel
 
 

@@ -1,6 +1,9 @@
 """Checkpoints by orbax: atomic, with config and schema version inside, checked before they are used."""
 
 import dataclasses
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +27,16 @@ class Checkpoints:
     def __init__(self, folder: Path, writable: bool = False, keep: int = 2) -> None:
         self.folder = Path(folder) / "checkpoints"
         options = ocp.CheckpointManagerOptions(
-            max_to_keep=keep, cleanup_tmp_directories=writable, create=writable, read_only=not writable, enable_async_checkpointing=False
+            save_interval_steps=1 if writable else 0,
+            max_to_keep=keep if writable else None,
+            cleanup_tmp_directories=writable,
+            create=writable,
+            read_only=not writable,
+            enable_async_checkpointing=False,
         )
         handlers = {"state": ocp.StandardCheckpointHandler(), "meta": ocp.JsonCheckpointHandler()}
-        self._manager = ocp.CheckpointManager(str(self.folder.resolve()), options=options, item_handlers=handlers)
+        with _without_warnings() if not writable else nullcontext():
+            self._manager = ocp.CheckpointManager(str(self.folder.resolve()), options=options, item_handlers=handlers)
 
     def save(self, step: int, state: Any, meta: dict) -> None:
         """Write a checkpoint, whole or not at all.
@@ -98,6 +107,18 @@ class Checkpoints:
     def close(self) -> None:
         """Release the manager's threads."""
         self._manager.close()
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    # orbax warns of every folder that is opened to be read that it is to be read.
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _leaves(tree: Any) -> dict[str, str]:

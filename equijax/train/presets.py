@@ -52,7 +52,7 @@ PRESETS: dict[str, TrainConfig] = {
     # Few configurations of a Kob-Andersen mixture with the ends of their trajectories (`equijax data ends`): what the network that ships has learned, carried
     # on. Of their noise alone an ensemble of 32 would weigh nine times as much as an end (12 for 2 below), and a few ensembles would decide.
     "ends": dataclasses.replace(
-        _CHAIN, start_from="ka-0.56", optimizer=OptimizerConfig(learning_rate=2e-3, ema=0.99), validation=0.2, epochs=8, patience=8, trajectory_noise=2.0
+        _CHAIN, start_from="ka-0.56", optimizer=OptimizerConfig(learning_rate=2e-3, ema=0.99), validation=0.2, epochs=4, patience=4, trajectory_noise=2.0
     ),
     "quickstart": _QUICKSTART,
     "chain": _CHAIN,

@@ -16,8 +16,9 @@ from equijax.inputs import InputConfig
 from equijax.metrics import Scored, table
 from equijax.testing import toy_snapshot
 from experiments.accuracy import joined
-from experiments.lab import Lab, bars, by_seed, paired
+from experiments.lab import Lab
 from experiments.scales import SCALES
+from experiments.scores import bars, by_seed, paired
 
 
 def scored(noise, seed, configurations=6):

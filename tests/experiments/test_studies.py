@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 
 import experiments
+from equijax.data.cache import Cache
 from equijax.data.embedded import embedded_path
 from equijax.errors import ConfigError
 from equijax.simulate.config import Mixture, SimulateConfig
 from equijax.simulate.pipeline import simulate
 from equijax.testing import toy_snapshot
+from equijax.train.loop import train
 from equijax.train.presets import PRESETS
-from experiments.lab import bars
 from experiments.scales import SCALES
+from experiments.scores import bars
 from experiments.study import Study, perform, published, redraw
 
 FOLDER = Path(experiments.__file__).parent
@@ -65,8 +67,10 @@ def test_a_study_of_several_temperatures_runs(name, two_temperatures, tmp_path, 
 
 
 @pytest.mark.slow
-def test_accuracy_starts_from_a_network_that_ships_and_adds_the_ends_of_trajectories_where_files_keep_them(tmp_path, runs, monkeypatch):
-    few = dataclasses.replace(PRESETS["ends"], epochs=1, patience=1)
+def test_accuracy_starts_from_a_trained_network_and_adds_the_ends_of_trajectories_where_files_keep_them(tmp_path, runs, monkeypatch):
+    first = dataclasses.replace(SCALES["toy"].few, data=(str(embedded_path()),), validation=2, test=2)
+    train(first, tmp_path / "first", Cache(tmp_path / "cache"), quiet=True)
+    few = dataclasses.replace(PRESETS["ends"], network=first.network, inputs=first.inputs, start_from=str(tmp_path / "first"), epochs=1, patience=1)
     monkeypatch.setitem(SCALES, "toy", dataclasses.replace(SCALES["toy"], few=few, seeds=(0,)))
     folder = tmp_path / "T0.44"
     folder.mkdir()
@@ -77,7 +81,7 @@ def test_accuracy_starts_from_a_network_that_ships_and_adds_the_ends_of_trajecto
     _runs(study("accuracy"), (folder,), tmp_path / "out", runs)
     found = json.loads((tmp_path / "out" / "accuracy-toy.json").read_text())["found"]
     assert found["ends"] == 1
-    names = {"one network", "one network, without ends of trajectories", "one network, from random weights", "ka-0.56, frozen, with a linear decoder"}
+    names = {"one network", "one network, without ends of trajectories", "one network, from random weights", f"{few.start_from}, frozen, with a linear decoder"}
     assert names <= found["scores"].keys()
     for name in names:
         scores = found["scores"][name]
