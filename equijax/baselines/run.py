@@ -3,13 +3,11 @@
 import dataclasses
 from pathlib import Path
 
-import numpy as np
-
 from equijax.baselines.config import BaselineConfig
 from equijax.baselines.fitted import Baseline, fit, regression
 from equijax.configs import stored, to_dict
 from equijax.data.cache import Cache
-from equijax.data.files import read_json, whole_file, write_json
+from equijax.data.files import read_arrays, read_json, write_arrays, write_json
 from equijax.data.samples import Quenches
 from equijax.data.snapshots import SnapshotSet
 from equijax.data.splits import Split, ensembles_or_all, split_names
@@ -56,8 +54,7 @@ def train_baseline(config: BaselineConfig, folder: Path, cache: Cache, quiet: bo
         "versions": versions(),
         "machine": machine(),
     }
-    with whole_file(folder / WEIGHTS) as temporary, open(temporary, "wb") as handle:
-        np.savez(handle, **baseline.model.arrays())  # type: ignore[arg-type]
+    write_arrays(folder / WEIGHTS, baseline.model.arrays())
     write_json(folder / "run.json", meta)
     write_json(folder / "config.json", to_dict(config))
     if not held[1]:
@@ -74,11 +71,10 @@ def open_baseline(folder: Path) -> tuple[Baseline, dict]:
     """
     meta = read_json(folder / "run.json", CheckpointError)
     config, statistics = stored(meta, "config", BaselineConfig), stored(meta, "statistics", Statistics)
+    arrays = read_arrays(folder / WEIGHTS, CheckpointError)
     try:
-        with np.load(folder / WEIGHTS, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
         model = regression(config, quiet=True)
         model.load(arrays)
-    except (KeyError, OSError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise CheckpointError(f"{folder}: the baseline cannot be opened by this version ({error}).") from None
     return Baseline(config, statistics, model), meta

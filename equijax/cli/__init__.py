@@ -8,7 +8,7 @@ import sys
 import tyro
 
 from equijax.cli.data import convert, ends, fetch, inspect, quench, simulate
-from equijax.cli.models import evaluate, predict, quickstart, train
+from equijax.cli.models import evaluate, export, predict, quickstart, train
 from equijax.errors import EquijaxError
 
 
@@ -29,6 +29,7 @@ COMMANDS = {
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "export": export,
     "quench": quench,
     "data": {"convert": convert, "ends": ends, "inspect": inspect, "fetch": fetch},
     "info": info,

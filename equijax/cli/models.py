@@ -158,3 +158,17 @@ def predict(source: Annotated[Path, tyro.conf.Positional], model: Paths, out: Pa
         raise ConfigError("no model: give --model the folder of at least one run.")
     count = predict_file(source, open_model(model)[0], out, open_cache())
     print(f"{out}: {count} configuration{'s' if count != 1 else ''}.")
+
+
+def export(run: Annotated[Path, tyro.conf.Positional], out: Path) -> None:
+    """Write what predicting needs of a run to a folder of its own, to share: the best weights, and what the run was made of.
+
+    Args:
+        run: folder of a run of a network.
+        out: the folder to write; it opens as the run does, and another may start from it, but it cannot be resumed.
+    """
+    from equijax.train.load import export_run
+
+    export_run(run, out)
+    size = sum(path.stat().st_size for path in out.iterdir())
+    print(f"{out}: {size / 1e3:.0f} kB; equijax predict, evaluate and --set start_from take it as they take {run}.")

@@ -1,13 +1,13 @@
 """Work that need not be done twice: quenches and neighbour pairs, on disk, by the content they come from."""
 
 import hashlib
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from equijax.data.files import whole_file
+from equijax.data.files import read_arrays, write_arrays
+from equijax.errors import EquijaxError
 
 
 class Cache:
@@ -26,9 +26,8 @@ class Cache:
         if self.folder is None:
             return self._held.get((kind, key))
         try:
-            with open(self._path(kind, key), "rb") as handle, np.load(handle, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+            return read_arrays(self._path(kind, key))
+        except EquijaxError:
             return None
 
     def put(self, kind: str, key: str, **arrays: np.ndarray) -> None:
@@ -36,8 +35,7 @@ class Cache:
         if self.folder is None:
             self._held[kind, key] = arrays
             return
-        with whole_file(self._path(kind, key)) as temporary, open(temporary, "wb") as handle:
-            np.savez(handle, **arrays)  # type: ignore[arg-type]
+        write_arrays(self._path(kind, key), arrays)
 
     def _path(self, kind: str, key: str) -> Path:
         assert self.folder is not None

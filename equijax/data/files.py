@@ -6,8 +6,11 @@ import math
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
 
 from equijax.errors import EquijaxError
 
@@ -57,6 +60,25 @@ def read_json(path: Path, kind: type[EquijaxError] = EquijaxError) -> dict:
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
+        raise kind(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from None
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write named arrays (npz), whole or not at all."""
+    with whole_file(path) as temporary, open(temporary, "wb") as handle:
+        np.savez(handle, **arrays)  # type: ignore[arg-type]
+
+
+def read_arrays(path: Path, kind: type[EquijaxError] = EquijaxError) -> dict[str, np.ndarray]:
+    """Read what `write_arrays` wrote; no code in it is run.
+
+    Raises:
+        EquijaxError: the file is not there or damaged, as an error of this kind.
+    """
+    try:
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise kind(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from None
 
 

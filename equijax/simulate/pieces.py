@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from equijax.data.files import require_space, whole_file
-from equijax.errors import DataFormatError
+from equijax.data.files import read_arrays, require_space, write_arrays
+from equijax.errors import DataFormatError, EquijaxError
 
 MARGIN = 2**20
 
@@ -19,8 +19,7 @@ def save(path: Path, arrays: Mapping[str, np.ndarray | float | int]) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     require_space(path, sum(np.asarray(value).nbytes for value in arrays.values()) + MARGIN)
-    with whole_file(path) as temporary, open(temporary, "wb") as handle:
-        np.savez(handle, **{key: np.asarray(value) for key, value in arrays.items()})  # type: ignore[arg-type]
+    write_arrays(path, {key: np.asarray(value) for key, value in arrays.items()})
 
 
 def load(path: Path) -> dict[str, np.ndarray] | None:
@@ -32,7 +31,6 @@ def load(path: Path) -> dict[str, np.ndarray] | None:
     if not path.exists():
         return None
     try:
-        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except Exception as error:
-        raise DataFormatError(f"{path}: is damaged ({error}); remove it, and this part is simulated again.") from None
+        return read_arrays(path)
+    except EquijaxError as error:
+        raise DataFormatError(f"{error} Remove the file, and this part is simulated again.") from None

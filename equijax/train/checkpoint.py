@@ -91,22 +91,24 @@ class Checkpoints:
     def _compare(self, step: int, like: Any) -> None:
         # orbax casts another dtype silently and names other differences at length; say them first, in one sentence.
         stored = self._manager.item_metadata(step)["state"]
-        found = _leaves(getattr(stored, "tree", stored))
-        wanted = _leaves(like)
-        different = [
-            f"{path} is {found.get(path, 'absent')}, the config gives {wanted.get(path, 'none')}"
-            for path in sorted(found.keys() | wanted.keys())
-            if found.get(path) != wanted.get(path)
-        ]
-        if different:
-            raise CheckpointError(
-                f"{self.folder}: checkpoint {step} is of another architecture or precision: {different[0]}"
-                + (f" (and {len(different) - 1} more)." if len(different) > 1 else ".")
-            )
+        check_arrays(f"{self.folder}: checkpoint {step}", getattr(stored, "tree", stored), like)
 
     def close(self) -> None:
         """Release the manager's threads."""
         self._manager.close()
+
+
+def check_arrays(where: str, stored: Any, like: Any) -> None:
+    """Compare the arrays of two trees.
+
+    Raises:
+        CheckpointError: the stored ones are others than the config says, by name, shape or precision; `where` opens the sentence.
+    """
+    found, wanted = _leaves(stored), _leaves(like)
+    paths = sorted(path for path in found.keys() | wanted.keys() if found.get(path) != wanted.get(path))
+    different = [f"{path} is {found.get(path, 'absent')}, the config gives {wanted.get(path, 'none')}" for path in paths]
+    if different:
+        raise CheckpointError(f"{where} is of another architecture or precision: {different[0]}" + (f" (and {len(different) - 1} more)." if len(different) > 1 else "."))
 
 
 @contextmanager

@@ -13,24 +13,35 @@ from equijax.inputs import Statistics
 from equijax.network import Network, NetworkConfig
 from equijax.predictor import Predictor
 from equijax.pretrained import run_folder
-from equijax.train.checkpoint import Checkpoints
+from equijax.train.checkpoint import Checkpoints, check_arrays
 from equijax.train.config import TrainConfig
+from equijax.train.export import NETWORK, read_exported, write_exported
 from equijax.train.step import initial_state, make_optimizer
 
 
 def open_run(folder: Path) -> tuple[Predictor, dict]:
-    """Return the predictor of a run with its best weights, and what is stored about the run; `folder` may be the name of a network that ships with equijax.
+    """Return the predictor of a run with its best weights, and what is stored about the run.
+
+    Args:
+        folder: of a run or of an exported one, or the name of a network that ships with equijax.
 
     Raises:
         CheckpointError: the folder holds no run, or one that this version cannot use.
     """
     folder = run_folder(folder)
+    if (folder / NETWORK).exists():
+        variables, meta = read_exported(folder)
+        config, network, statistics = _stored(meta)
+        like = _like(config, network)
+        check_arrays(str(folder / NETWORK), variables, {"params": like.best, "batch_stats": like.best_batch_stats})
+        variables = jax.tree.map(jax.numpy.asarray, variables)
+        return Predictor(network, variables["params"], variables["batch_stats"], config.inputs, statistics), meta
     if not (folder / "checkpoints").is_dir():
         raise CheckpointError(f"{folder}: is not the folder of a run of a network (it has no checkpoints); baselines are opened by equijax.runs.open_model.")
     checkpoints = Checkpoints(folder)
     try:
         meta = checkpoints.meta()
-        config, network, statistics = stored(meta, "config", TrainConfig), stored(meta, "network", NetworkConfig), stored(meta, "statistics", Statistics)
+        config, network, statistics = _stored(meta)
         state = checkpoints.restore(_like(config, network))
     finally:
         checkpoints.close()
@@ -40,6 +51,21 @@ def open_run(folder: Path) -> tuple[Predictor, dict]:
 def load_predictor(folder: Path) -> Predictor:
     """Return the predictor of a run with its best weights."""
     return open_run(folder)[0]
+
+
+def export_run(folder: Path, out: Path) -> None:
+    """Write what predicting needs of a run to a folder of its own: it opens as the run does, and another may start from it, but it cannot be resumed.
+
+    Raises:
+        CheckpointError: the folder holds no run, or one that this version cannot use.
+        ConfigError: the other folder already holds one.
+    """
+    predictor, meta = open_run(folder)
+    write_exported(out, predictor.variables, meta)
+
+
+def _stored(meta: dict) -> tuple[TrainConfig, NetworkConfig, Statistics]:
+    return stored(meta, "config", TrainConfig), stored(meta, "network", NetworkConfig), stored(meta, "statistics", Statistics)
 
 
 def _like(config: TrainConfig, network: NetworkConfig):  # noqa: ANN202 (a state with the run's shapes)

@@ -22,6 +22,7 @@ from equijax.metrics import selection_score
 from equijax.network import Network, count_weights
 from equijax.train.checkpoint import Checkpoints
 from equijax.train.config import TrainConfig
+from equijax.train.export import NETWORK
 from equijax.train.load import open_run
 from equijax.train.log import RunLog
 from equijax.train.mesh import make_mesh, replicated, spread
@@ -158,6 +159,8 @@ def _check_data(folder: Path, known: dict, now: dict) -> None:
 def _check_folder(config: TrainConfig, folder: Path, resume: bool) -> None:
     written = folder / "config.json"
     if resume:
+        if (folder / NETWORK).exists():
+            raise CheckpointError(f"{folder}: is an exported run, without what training needs; start another from it: --set start_from={folder}.")
         if not written.exists():
             raise CheckpointError(f"{folder}: holds no run to resume; leave --resume out to start one.")
         before, now = to_dict(stored({"config": read_json(written, CheckpointError)}, "config", TrainConfig)), to_dict(config)

@@ -34,9 +34,11 @@ _QUICKSTART = TrainConfig(
     mirror=True,
 )
 
-# Hundreds of configurations that are known by two trajectories each (`equijax simulate chain`): both graphs, few passes and a long average.
+# Hundreds of configurations that are known by two trajectories each (`equijax simulate chain`): enough for five layers and both graphs, in few passes with a
+# long average.
 _CHAIN = dataclasses.replace(
     _QUICKSTART,
+    network=dataclasses.replace(_QUICKSTART.network, layers=5),
     inputs=InputConfig("both", energy=True, displacement=True),
     optimizer=dataclasses.replace(_QUICKSTART.optimizer, ema=0.998),
     validation=0,
@@ -52,7 +54,7 @@ PRESETS: dict[str, TrainConfig] = {
     # Few configurations of a Kob-Andersen mixture with the ends of their trajectories (`equijax data ends`): what the network that ships has learned, carried
     # on. Of their noise alone an ensemble of 32 would weigh nine times as much as an end (12 for 2 below), and a few ensembles would decide.
     "ends": dataclasses.replace(
-        _CHAIN, start_from="ka-0.56", optimizer=OptimizerConfig(learning_rate=2e-3, ema=0.99), validation=0.2, epochs=4, patience=4, trajectory_noise=2.0
+        _CHAIN, start_from="ka-0.56", optimizer=OptimizerConfig(learning_rate=2e-3, ema=0.99), validation=0.2, epochs=2, patience=2, trajectory_noise=2.0
     ),
     "quickstart": _QUICKSTART,
     "chain": _CHAIN,

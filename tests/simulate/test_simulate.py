@@ -299,7 +299,7 @@ def test_a_refused_config_leaves_the_folder_free(tmp_path):
 
 def test_a_damaged_piece_and_a_full_disk_are_named(tmp_path, monkeypatch):
     (tmp_path / "piece.npz").write_bytes(b"PK\x03\x04 not whole")
-    with pytest.raises(DataFormatError, match="is damaged"):
+    with pytest.raises(DataFormatError, match="Remove the file, and this part is simulated again"):
         pieces.load(tmp_path / "piece.npz")
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
     with pytest.raises(EquijaxError, match="MiB are free"):
