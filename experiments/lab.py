@@ -25,8 +25,10 @@ from equijax.inputs import TargetConfig, measure, propensity, restore, selected_
 from equijax.metrics import Scored
 from equijax.model import Model
 from equijax.predictor import Predictor
+from equijax.pretrained import run_folder
 from equijax.snapshot import Snapshot
 from equijax.train.config import TrainConfig
+from equijax.train.export import NETWORK
 from equijax.train.load import open_run
 from equijax.train.loop import train
 from experiments.scales import Scale
@@ -159,7 +161,9 @@ def refitted(network: Predictor, target: StatePoint, targets: TargetConfig) -> l
 
 def _key(config: TrainConfig | BaselineConfig, point: StatePoint, split: Split) -> str:
     settings = json.dumps([to_dict(config), dataclasses.asdict(split)], sort_keys=True)
-    return content_key(settings, point.content)[:16]
+    # Another version may ship another network under the same name.
+    start = run_folder(config.start_from) / NETWORK if isinstance(config, TrainConfig) and config.start_from else None
+    return content_key(settings, point.content, *([start.read_bytes()] if start and start.exists() else []))[:16]
 
 
 def _content(snapshots: SnapshotSet) -> str:
