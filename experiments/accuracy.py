@@ -59,7 +59,7 @@ def _scored(lab: Lab, part: StatePoint, more: StatePoint | None, start: Predicto
         found["one network, without ends of trajectories"] = by_seed(lab.scored([lab.train(alone, part, seed)], part))
     if start:
         found["one network, from random weights"] = by_seed(lab.scored([lab.train(dataclasses.replace(config, start_from=""), taught, seed)], part))
-        found[f"{few.start_from}, frozen, with a linear decoder"] = by_seed([refitted(start, part, few.targets)])
+        found[f"{Path(few.start_from).name}, frozen, with a linear decoder"] = by_seed([refitted(start, part, few.targets)])
     found[f"mean of {count} networks"] = by_seed(lab.scored([Ensemble(networks)], part))
     found["mean of networks and ridge"] = by_seed(lab.scored([Ensemble([Ensemble(networks), Ensemble(ridges)])], part))
     return found | {f"ridge, {name}": by_seed(lab.scored([ridge], part)) for name, ridge in zip(("inherent", "both"), ridges, strict=True)}
