@@ -58,7 +58,7 @@ def _scored(lab: Lab, part: StatePoint, more: StatePoint | None, start: Predicto
     if more:
         found["one network, without ends of trajectories"] = by_seed(lab.scored([lab.train(alone, part, seed)], part))
     if start:
-        found["one network, from random weights"] = by_seed(lab.scored([lab.train(dataclasses.replace(config, start_from=""), taught, seed)], part))
+        found["one network, from random weights in as many steps"] = by_seed(lab.scored([lab.train(dataclasses.replace(config, start_from=""), taught, seed)], part))
         found[f"{Path(few.start_from).name}, frozen, with a linear decoder"] = by_seed([refitted(start, part, few.targets)])
     found[f"mean of {count} networks"] = by_seed(lab.scored([Ensemble(networks)], part))
     found["mean of networks and ridge"] = by_seed(lab.scored([Ensemble([Ensemble(networks), Ensemble(ridges)])], part))

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import jax
 import numpy as np
 from tqdm import tqdm
 
@@ -25,10 +26,8 @@ from equijax.inputs import TargetConfig, measure, propensity, restore, selected_
 from equijax.metrics import Scored
 from equijax.model import Model
 from equijax.predictor import Predictor
-from equijax.pretrained import run_folder
 from equijax.snapshot import Snapshot
 from equijax.train.config import TrainConfig
-from equijax.train.export import NETWORK
 from equijax.train.load import open_run
 from equijax.train.loop import train
 from experiments.scales import Scale
@@ -94,11 +93,7 @@ class Lab:
         run = self.folder / _key(config, point, split)
         config = dataclasses.replace(config, data=point.paths)
         if not (run / "finished").exists():
-            # A folder without a whole checkpoint cannot be resumed: it begins again, with the same numbers.
-            resume = (run / "config.json").exists() and any((run / "checkpoints").glob("[0-9]*"))
-            if not resume and (run / "config.json").exists():
-                (run / "config.json").unlink()
-            train(config, run, self.cache, resume=resume, quiet=True, split=split)
+            train(config, run, self.cache, resume=(run / "config.json").exists(), quiet=True, split=split)
             (run / "finished").touch()
         return open_run(run)[0]
 
@@ -161,9 +156,9 @@ def refitted(network: Predictor, target: StatePoint, targets: TargetConfig) -> l
 
 def _key(config: TrainConfig | BaselineConfig, point: StatePoint, split: Split) -> str:
     settings = json.dumps([to_dict(config), dataclasses.asdict(split)], sort_keys=True)
-    # Another version may ship another network under the same name.
-    start = run_folder(config.start_from) / NETWORK if isinstance(config, TrainConfig) and config.start_from else None
-    return content_key(settings, point.content, *([start.read_bytes()] if start and start.exists() else []))[:16]
+    # Another version may ship another network under the same name, and a folder hold another run.
+    start = jax.tree.leaves(open_run(Path(config.start_from))[0].variables) if isinstance(config, TrainConfig) and config.start_from else []
+    return content_key(settings, point.content, *map(np.asarray, start))[:16]
 
 
 def _content(snapshots: SnapshotSet) -> str:

@@ -1,4 +1,4 @@
-"""The networks that ship: they open by name, predict what they did when they were made, and start a training."""
+"""The networks that ship: they open by name, predict what they did when they were made, and are what a preset starts from."""
 
 import json
 from pathlib import Path
@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 from equijax.cli import main
+from equijax.configs import to_dict
 from equijax.data.embedded import embedded_path
 from equijax.data.store import Store
 from equijax.metrics import pearson
 from equijax.predictor import Predictor
 from equijax.pretrained import ABOUT, run_folder
+from equijax.train.load import open_run
+from equijax.train.presets import PRESETS
 
 SCORES = {"ka-0.56": [0.9001, 0.7710, 0.8125, 0.7825, 0.7890, 0.7814], "ka-0.64": [0.8963, 0.7605, 0.8017, 0.7714, 0.7669, 0.7531]}
 """Pearson correlations of A particles at each time, pooled over the first four embedded configurations (T = 0.56), which none of them was trained on."""
@@ -31,12 +34,20 @@ def test_a_network_that_ships_predicts_what_it_did(name):
     assert np.abs(np.array(found) - SCORES[name]).max() < 1e-4  # of float32 predictions by another kernel, in another order of sums
 
 
+def test_a_preset_starts_from_one():
+    """What it starts from must have the preset's network and read the preset's inputs."""
+    preset = PRESETS["ends"]
+    made = open_run(Path(preset.start_from))[1]["config"]
+    assert made["network"] == to_dict(preset.network)
+    assert made["inputs"] == to_dict(preset.inputs)
+
+
 def test_its_files_name_no_place_and_take_little_room():
     for name in ABOUT:
         files = [path for path in run_folder(name).rglob("*") if path.is_file()]
         assert sum(path.stat().st_size for path in files) < 6e5
-        config = json.loads((run_folder(name) / "config.json").read_text())
-        assert not any(Path(path).is_absolute() for path in config["data"])
+        for config in (json.loads((run_folder(name) / "config.json").read_text()), json.loads((run_folder(name) / "run.json").read_text())["config"]):
+            assert not any("/" in path for path in (*config["data"], config["start_from"]))
 
 
 def test_a_folder_of_that_name_comes_first(tmp_path, monkeypatch):

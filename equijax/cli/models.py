@@ -167,8 +167,8 @@ def export(run: Annotated[Path, tyro.conf.Positional], out: Path) -> None:
         run: folder of a run of a network.
         out: the folder to write; it opens as the run does, and another may start from it, but it cannot be resumed.
     """
+    from equijax.train.export import NETWORK
     from equijax.train.load import export_run
 
     export_run(run, out)
-    size = sum(path.stat().st_size for path in out.iterdir())
-    print(f"{out}: {size / 1e3:.0f} kB; equijax predict, evaluate and --set start_from take it as they take {run}.")
+    print(f"{out}: weights of {(out / NETWORK).stat().st_size / 1e3:.0f} kB; equijax predict, evaluate and --set start_from take it as they take {run}.")

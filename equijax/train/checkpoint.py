@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +26,11 @@ class Checkpoints:
 
     def __init__(self, folder: Path, writable: bool = False, keep: int = 2) -> None:
         self.folder = Path(folder) / "checkpoints"
-        options = ocp.CheckpointManagerOptions(
-            save_interval_steps=1 if writable else 0,
-            max_to_keep=keep if writable else None,
-            cleanup_tmp_directories=writable,
-            create=writable,
-            read_only=not writable,
-            enable_async_checkpointing=False,
-        )
         handlers = {"state": ocp.StandardCheckpointHandler(), "meta": ocp.JsonCheckpointHandler()}
-        with _without_warnings() if not writable else nullcontext():
+        with _without_warnings():
+            options = ocp.CheckpointManagerOptions(
+                max_to_keep=keep, cleanup_tmp_directories=writable, create=writable, read_only=not writable, enable_async_checkpointing=False
+            )
             self._manager = ocp.CheckpointManager(str(self.folder.resolve()), options=options, item_handlers=handlers)
 
     def save(self, step: int, state: Any, meta: dict) -> None:
@@ -68,8 +63,7 @@ class Checkpoints:
             meta = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
         except (OSError, ValueError, KeyError) as error:
             raise CheckpointError(f"{self.folder}: checkpoint {step} is damaged ({error}).") from None
-        if meta is None or meta.get("schema") != SCHEMA:
-            raise CheckpointError(f"{self.folder}: checkpoint {step} has schema {(meta or {}).get('schema')}; this equijax reads schema {SCHEMA}.")
+        check_schema(f"{self.folder}: checkpoint {step}", meta or {})
         return meta
 
     def restore(self, like: Any) -> Any:
@@ -96,6 +90,16 @@ class Checkpoints:
     def close(self) -> None:
         """Release the manager's threads."""
         self._manager.close()
+
+
+def check_schema(where: str, meta: dict) -> None:
+    """Compare the schema of what is stored with this version's.
+
+    Raises:
+        CheckpointError: it is another; `where` opens the sentence.
+    """
+    if meta.get("schema") != SCHEMA:
+        raise CheckpointError(f"{where} has schema {meta.get('schema')}; this equijax reads schema {SCHEMA}.")
 
 
 def check_arrays(where: str, stored: Any, like: Any) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from jax.sharding import SingleDeviceSharding
 
 from equijax.configs import stored
 from equijax.errors import CheckpointError
@@ -37,7 +38,9 @@ def open_run(folder: Path) -> tuple[Predictor, dict]:
         variables = jax.tree.map(jax.numpy.asarray, variables)
         return Predictor(network, variables["params"], variables["batch_stats"], config.inputs, statistics), meta
     if not (folder / "checkpoints").is_dir():
-        raise CheckpointError(f"{folder}: is not the folder of a run of a network (it has no checkpoints); baselines are opened by equijax.runs.open_model.")
+        raise CheckpointError(
+            f"{folder}: is not the folder of a run of a network (it has no checkpoints); baselines are opened by equijax.runs.open_model and shared as they are."
+        )
     checkpoints = Checkpoints(folder)
     try:
         meta = checkpoints.meta()
@@ -68,9 +71,11 @@ def _stored(meta: dict) -> tuple[TrainConfig, NetworkConfig, Statistics]:
     return stored(meta, "config", TrainConfig), stored(meta, "network", NetworkConfig), stored(meta, "statistics", Statistics)
 
 
-def _like(config: TrainConfig, network: NetworkConfig):  # noqa: ANN202 (a state with the run's shapes)
+def _like(config: TrainConfig, network: NetworkConfig):  # noqa: ANN202 (a state of the run's shapes and types, without values)
     nothing = Pairs(np.zeros(0, int), np.zeros(0, int), np.zeros((0, 3)))
     graph = build_graph(nothing, np.zeros(2, np.int32), network.cutoff, scalars=np.zeros((2, network.scalars)), arrows=np.zeros((2, network.arrows, 3)))
     graph = paired([graph] * network.graphs)
     optimizer = make_optimizer(config.optimizer, 2)
-    return jax.device_put(initial_state(Network(network), optimizer, jax.tree.map(jax.numpy.asarray, graph), 0), jax.devices()[0])
+    state = jax.eval_shape(lambda graph: initial_state(Network(network), optimizer, graph, 0), graph)
+    place = SingleDeviceSharding(jax.devices()[0])
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place), state)

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import jax
@@ -76,29 +77,25 @@ def train(config: TrainConfig, folder: Path, cache: Cache, resume: bool = False,
     total = batches.steps_per_epoch * config.epochs
     optimizer = make_optimizer(config.optimizer, total)
     state = initial_state(network, optimizer, source[0].graph, config.seed)
-    seen_before: list[str] = []
-    if config.start_from and not (folder / "config.json").exists():
-        state, seen_before = _started_from(state, prepared, Path(config.start_from))
     state = jax.device_put(state, replicated(mesh))
     progress = Progress()
-    checkpoints = Checkpoints(folder, writable=True)
-    meta = run_meta(config, prepared) | {"seen_before": seen_before}
-    if resume and checkpoints.latest() is not None:
-        known = checkpoints.meta()
-        _check_data(folder, known, meta)
-        meta["seen_before"] = known.get("seen_before", [])
-        state, progress = checkpoints.restore(state), Progress.from_json(known["progress"])
-    write_json(folder / "config.json", to_dict(config))
-    write_json(folder / "run.json", meta)
-    log = RunLog(folder, int(state.step))
-    validate = Scorer(network, prepared.source(config, prepared.split.validation)) if prepared.split.validation else None
-    step = make_step(network, optimizer, config.optimizer.ema, mesh, config.mirror, config.seed)
-    loop = _Loop(config, batches, step, mesh, checkpoints, log, validate, meta, source.snapshots.names, quiet)
-    try:
-        return loop.run(state, progress)
-    finally:
-        log.close()
-        checkpoints.close()
+    meta = run_meta(config, prepared) | {"seen_before": []}
+    with closing(Checkpoints(folder, writable=True)) as checkpoints:
+        if resume and checkpoints.latest() is not None:
+            known = checkpoints.meta()
+            _check_data(folder, known, meta)
+            meta["seen_before"] = known.get("seen_before", [])
+            state, progress = checkpoints.restore(state), Progress.from_json(known["progress"])
+        elif config.start_from:
+            state, meta["seen_before"] = _started_from(state, prepared, Path(config.start_from))
+            state = jax.device_put(state, replicated(mesh))
+        write_json(folder / "config.json", to_dict(config))
+        write_json(folder / "run.json", meta)
+        validate = Scorer(network, prepared.source(config, prepared.split.validation)) if prepared.split.validation else None
+        step = make_step(network, optimizer, config.optimizer.ema, mesh, config.mirror, config.seed)
+        with closing(RunLog(folder, int(state.step))) as log:
+            loop = _Loop(config, batches, step, mesh, checkpoints, log, validate, meta, source.snapshots.names, quiet)
+            return loop.run(state, progress)
 
 
 def _started_from(state: TrainState, prepared: Prepared, run: Path) -> tuple[TrainState, list[str]]:

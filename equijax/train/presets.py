@@ -45,6 +45,7 @@ _CHAIN = dataclasses.replace(
     test=0,
     epochs=12,
     patience=12,
+    checkpoint_every=1,
 )
 
 PRESETS: dict[str, TrainConfig] = {

@@ -124,6 +124,24 @@ def test_an_interrupted_training_goes_on(data, tmp_path):
     assert np.array_equal(lab.train(scale.network, lab.points[0], 0).predict(snapshot).propensity, expected.predict(snapshot).propensity)
 
 
+def test_a_start_is_known_by_its_weights(data, tmp_path, monkeypatch):
+    """Whatever lies in the folder that a training is to start from: another network there is another start."""
+    from experiments import lab as module
+
+    lab = Lab(SCALES["toy"], [data / "0.5.h5"], tmp_path / "runs", Cache(None))
+    point = lab.points[0]
+
+    class Start:
+        def __init__(self, weight):
+            self.variables = {"params": {"w": np.full(3, weight)}}
+
+    def key(weight):
+        monkeypatch.setattr(module, "open_run", lambda _: (Start(weight), {}))
+        return module._key(dataclasses.replace(SCALES["toy"].network, start_from="somewhere"), point, point.split)
+
+    assert key(1.0) == key(1.0) != key(2.0)
+
+
 def test_baselines_are_kept_likewise(data, tmp_path):
     lab = Lab(SCALES["toy"], [data / "0.5.h5"], tmp_path / "runs", Cache(None))
     config = BaselineConfig(descriptors=DescriptorConfig(energy=False))

@@ -81,7 +81,7 @@ def test_accuracy_starts_from_a_trained_network_and_adds_the_ends_of_trajectorie
     _runs(study("accuracy"), (folder,), tmp_path / "out", runs)
     found = json.loads((tmp_path / "out" / "accuracy-toy.json").read_text())["found"]
     assert found["ends"] == 1
-    names = {"one network", "one network, without ends of trajectories", "one network, from random weights", "first, frozen, with a linear decoder"}
+    names = {"one network", "one network, without ends of trajectories", "one network, from random weights in as many steps", "first, frozen, with a linear decoder"}
     assert names <= found["scores"].keys()
     for name in names:
         scores = found["scores"][name]

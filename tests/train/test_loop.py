@@ -172,8 +172,8 @@ def test_one_configuration_under_two_names_is_not_put_apart(tmp_path, config, ca
             prepare(twice, cache, quiet=True)
 
 
-def test_a_run_that_was_stopped_before_its_first_checkpoint_starts_again(tmp_path, whole, cache, monkeypatch):
-    config, folder = whole
+def train_in_two_goes(config, folder, cache, monkeypatch):
+    """The first ends before there is a checkpoint."""
     from equijax.train import loop
 
     def dies(*_):
@@ -182,9 +182,25 @@ def test_a_run_that_was_stopped_before_its_first_checkpoint_starts_again(tmp_pat
     with monkeypatch.context() as patch:
         patch.setattr(loop._Loop, "_epoch", dies)
         with pytest.raises(KeyboardInterrupt):
-            train(config, tmp_path / "run", cache, quiet=True)
-    train(config, tmp_path / "run", cache, resume=True, quiet=True)
+            train(config, folder, cache, quiet=True)
+    train(config, folder, cache, resume=True, quiet=True)
+
+
+def test_a_run_that_was_stopped_before_its_first_checkpoint_starts_again(tmp_path, whole, cache, monkeypatch):
+    config, folder = whole
+    train_in_two_goes(config, tmp_path / "run", cache, monkeypatch)
     assert losses(tmp_path / "run") == losses(folder)
+
+
+def test_and_from_the_weights_it_was_to_start_from(tmp_path, whole, cache, monkeypatch):
+    config, folder = whole
+    start = dataclasses.replace(config, start_from=str(folder), epochs=1)
+    train(start, tmp_path / "whole", cache, quiet=True)
+    train_in_two_goes(start, tmp_path / "run", cache, monkeypatch)
+    assert losses(tmp_path / "run") == losses(tmp_path / "whole")
+    seen = [json.loads((tmp_path / run / "run.json").read_text())["seen_before"] for run in ("run", "whole")]
+    assert seen[0] == seen[1]
+    assert len(seen[0]) == 10
 
 
 def test_a_validation_that_cannot_be_scored_stops_the_run(tmp_path, config, cache, toy_set):
