@@ -18,6 +18,7 @@ from equijax.nn.convolution import Convolution
 from equijax.nn.decoder import Decoder
 from equijax.nn.geometry import Geometry, edge_geometry
 from equijax.nn.self_interaction import SelfInteraction
+from equijax.nn.square import square
 from equijax.nn.triplets import hidden_irreps
 from equijax.snapshot import N_TYPES
 
@@ -47,6 +48,7 @@ class NetworkConfig:
         activation: after the self-interaction.
         batch_norm: equivariant batch norm between layers.
         residual: add each layer to the one before.
+        square: add products of two features of the particle to what the self-interaction makes of its messages.
         inputs_everywhere: give every layer and the decoder all node inputs, not the types to every layer only.
         readout: what the decoder reads: the scalars of the last layer, or the scalars and the lengths of all other features of every layer.
         decoder_hidden: widths of hidden layers in the decoder; none is a linear decoder.
@@ -70,6 +72,7 @@ class NetworkConfig:
     activation: Literal["shared_gate", "gate", "none"] = "shared_gate"
     batch_norm: bool = True
     residual: bool = True
+    square: bool = False
     inputs_everywhere: bool = False
     readout: Literal["last", "all"] = "last"
     decoder_hidden: tuple[int, ...] = ()
@@ -86,6 +89,8 @@ class NetworkConfig:
                 raise ConfigError(f"network.{field} is {getattr(self, field)}; expected {least} or more.")
         if self.table_knots < 0 or self.table_knots == 1:
             raise ConfigError(f"network.table_knots is {self.table_knots}; expected 0 (no table), or 2 or more.")
+        if self.square and self.l_max == 0:
+            raise ConfigError("network.square multiplies features of l > 0, with network.l_max = 0 there are none; leave it out.")
         if self.cutoff <= 0 or self.mean_degree <= 0:
             raise ConfigError(f"network.cutoff is {self.cutoff} and mean_degree {self.mean_degree}; both must be positive.")
 
@@ -122,8 +127,20 @@ class Layer(nn.Module):
         config = self.config
         hidden = hidden_irreps(config.channels, config.l_max, config.parity)
         messages = config.convolution(name="convolution")(features, geometry)
-        mixed = SelfInteraction(gate_irreps(hidden, config.activation), name="self_interaction")(messages)
-        return activate(mixed, hidden, config.activation)
+        wanted = gate_irreps(hidden, config.activation)
+        if not config.square:
+            return activate(SelfInteraction(wanted, name="self_interaction")(messages), hidden, config.activation)
+        # One map reads the messages for both what is added and what is multiplied: they are most of a layer's memory.
+        both = SelfInteraction([*wanted, *hidden], name="self_interaction")(messages)
+        mixed, factors = both[..., : wanted.dim], both[..., wanted.dim :]
+        products = square(factors + _mixed(features, hidden, "own"))
+        return activate(mixed + _mixed(products, wanted, "products"), hidden, config.activation)
+
+
+def _mixed(features: e3nn.IrrepsArray, wanted: e3nn.Irreps, name: str) -> e3nn.IrrepsArray:
+    """Return a self-interaction of the features; irreps that they cannot reach are zero."""
+    reached = [(mul, ir) for mul, ir in wanted if ir in features.irreps]
+    return SelfInteraction(reached, name=name)(features).extend_with_zeros(wanted)
 
 
 class LaterLayer(nn.Module):

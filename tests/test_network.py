@@ -39,7 +39,17 @@ def test_the_default_network_has_50852_weights(toy):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("config", [SMALL, RICH, pytest.param(dataclasses.replace(RICH, parity=True), marks=pytest.mark.slow)], ids=["small", "rich", "parity"])
+@pytest.mark.parametrize(
+    "config",
+    [
+        SMALL,
+        RICH,
+        dataclasses.replace(RICH, square=True),
+        pytest.param(dataclasses.replace(RICH, parity=True), marks=pytest.mark.slow),
+        pytest.param(dataclasses.replace(RICH, parity=True, square=True), marks=pytest.mark.slow),
+    ],
+    ids=["small", "rich", "square", "parity", "parity-square"],
+)
 def test_predictions_do_not_change_under_rotations_of_the_edge_vectors(config, dtype):
     snapshot = toy_snapshot(4, density=0.8)
     with jax.enable_x64(dtype == np.float64):
@@ -153,3 +163,8 @@ def test_layers_computed_again_have_the_same_gradients(monkeypatch, toy, kernel)
     monkeypatch.setattr("equijax.network.LARGE", 10)
     for ours, theirs in zip(jax.tree.leaves(gradients()), jax.tree.leaves(kept), strict=True):
         assert relative_difference(ours, theirs) < 1e-5  # the same sums; XLA fuses what is around them otherwise
+
+
+def test_products_need_something_to_multiply():
+    with pytest.raises(ConfigError, match=r"network\.square multiplies features of l > 0"):
+        NetworkConfig(l_max=0, square=True)

@@ -14,7 +14,8 @@ from equijax.nn.decoder import Decoder
 from equijax.nn.geometry import edge_geometry
 from equijax.nn.radial import RadialBasis, envelope
 from equijax.nn.self_interaction import SelfInteraction
-from equijax.nn.triplets import hidden_irreps
+from equijax.nn.square import square
+from equijax.nn.triplets import coupling, hidden_irreps
 from equijax.testing import assert_se3_equivariant, toy_snapshot
 from tests.conftest import fresh, graph_of, needs
 
@@ -55,6 +56,24 @@ def test_self_interaction_and_activation_are_equivariant(activation):
 def test_self_interaction_refuses_what_it_cannot_reach():
     with pytest.raises(ConfigError, match="no path to the rest"):
         SelfInteraction(e3nn.Irreps("4x0e + 4x1e + 4x2e")).init(jax.random.key(0), e3nn.IrrepsArray("2x0e + 2x1e", jnp.ones((3, 8))))
+
+
+def test_products_of_features_are_those_of_their_components():
+    features = e3nn.normal(HIDDEN, jax.random.key(0), (9,))
+    found = square(features)
+    assert str(found.irreps) == "8x0e+4x1e+12x2e"  # 1 x 1 and 2 x 2 to 0; 1 x 2 to 1; 1 x 1, 1 x 2 and 2 x 2 to 2
+    _, vectors, tensors = (np.asarray(chunk, np.float64) for chunk in features.chunks)
+    lengths = [(chunk**2).sum(-1) / np.sqrt(chunk.shape[-1]) for chunk in (vectors, tensors)]
+    assert np.abs(np.asarray(found.chunks[0])[..., 0] - np.concatenate(lengths, 1)).max() < 1e-5
+    first, second = np.asarray(found.chunks[1]), np.einsum("nci,ncj,ijk->nck", vectors, tensors, coupling(1, 2, 1))
+    assert np.abs(first - second).max() < 1e-5  # single precision
+    assert np.abs(found.array).max(0).min() > 0.1  # nothing vanishes, as the antisymmetric products would
+
+
+def test_products_of_features_turn_with_them():
+    vectors = np.random.default_rng(0).standard_normal((9, 4, 3)).astype(np.float32)
+    assert_se3_equivariant(lambda v: square(e3nn.spherical_harmonics("1e + 2e", e3nn.IrrepsArray("1e", v), False).axis_to_mul()), vectors)
+    assert not square(e3nn.IrrepsArray("4x0e", jnp.ones((9, 4)))).irreps
 
 
 def test_filters_vanish_smoothly_at_the_cutoff():
