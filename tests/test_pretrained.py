@@ -34,9 +34,10 @@ def test_a_network_that_ships_predicts_what_it_did(name):
     assert np.abs(np.array(found) - SCORES[name]).max() < 1e-4  # of float32 predictions by another kernel, in another order of sums
 
 
-def test_a_preset_starts_from_one():
+@pytest.mark.parametrize("name", [name for name, preset in PRESETS.items() if preset.start_from])
+def test_a_preset_starts_from_one(name):
     """What it starts from must have the preset's network and read the preset's inputs."""
-    preset = PRESETS["ends"]
+    preset = PRESETS[name]
     made = open_run(Path(preset.start_from))[1]["config"]
     assert made["network"] == to_dict(preset.network)
     assert made["inputs"] == to_dict(preset.inputs)

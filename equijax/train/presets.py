@@ -48,15 +48,17 @@ _CHAIN = dataclasses.replace(
     checkpoint_every=1,
 )
 
+# Few configurations of a Kob-Andersen mixture: what the network that ships has learned, carried on.
+_FINE_TUNE = dataclasses.replace(_CHAIN, start_from="ka-0.56", optimizer=OptimizerConfig(learning_rate=2e-3, ema=0.99), epochs=18, patience=18)
+
 PRESETS: dict[str, TrainConfig] = {
     # The paper's network and its good compromise of inputs: thermal positions and E_pot(IS), all times at once.
     "paper": TrainConfig(inputs=InputConfig("thermal", energy=True), patience=100, epochs=300),
     "inherent": _INHERENT,
-    # Few configurations of a Kob-Andersen mixture with the ends of their trajectories (`equijax data ends`): what the network that ships has learned, carried
-    # on. Of their noise alone an ensemble of 32 would weigh nine times as much as an end (12 for 2 below), and a few ensembles would decide.
-    "ends": dataclasses.replace(
-        _CHAIN, start_from="ka-0.56", optimizer=OptimizerConfig(learning_rate=2e-3, ema=0.99), validation=0.2, epochs=2, patience=2, trajectory_noise=2.0
-    ),
+    "fine-tune": _FINE_TUNE,
+    # With the ends of their trajectories (`equijax data ends`), in as many steps where each has eight. Of their noise alone an ensemble of 32 would weigh nine
+    # times as much as an end (12 for 2 below), and a few ensembles would decide.
+    "ends": dataclasses.replace(_FINE_TUNE, validation=0.2, epochs=2, patience=2, trajectory_noise=2.0),
     "quickstart": _QUICKSTART,
     "chain": _CHAIN,
 }
