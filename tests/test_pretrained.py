@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from equijax.cli import main
-from equijax.configs import to_dict
+from equijax.configs import stored
 from equijax.data.embedded import embedded_path
 from equijax.data.store import Store
 from equijax.metrics import pearson
 from equijax.predictor import Predictor
 from equijax.pretrained import ABOUT, run_folder
+from equijax.train.config import TrainConfig
 from equijax.train.load import open_run
 from equijax.train.presets import PRESETS
 
@@ -38,9 +39,9 @@ def test_a_network_that_ships_predicts_what_it_did(name):
 def test_a_preset_starts_from_one(name):
     """What it starts from must have the preset's network and read the preset's inputs."""
     preset = PRESETS[name]
-    made = open_run(Path(preset.start_from))[1]["config"]
-    assert made["network"] == to_dict(preset.network)
-    assert made["inputs"] == to_dict(preset.inputs)
+    made = stored(open_run(Path(preset.start_from))[1], "config", TrainConfig)
+    assert made.network == preset.network
+    assert made.inputs == preset.inputs
 
 
 def test_its_files_name_no_place_and_take_little_room():
