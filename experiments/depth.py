@@ -17,7 +17,7 @@ def run(lab: Lab) -> dict:
     changes |= {f"layers {n}": {"layers": n} for n in lab.scale.layers if n != base.layers}
     changes |= {f"l_max {n}": {"l_max": n} for n in lab.scale.orders if n != base.l_max}
     changes |= {f"channels {n}": {"channels": n} for n in lab.scale.channels if n != base.channels}
-    changes |= {"parity": {"parity": True}, "decoder reads the last layer": {"readout": "last"}}
+    changes |= {"products of features": {"square": True}, "parity": {"parity": True}, "decoder reads the last layer": {"readout": "last"}}
     if base.readout == "last":
         changes = {name: change for name, change in changes.items() if "readout" not in change} | {"decoder reads all layers": {"readout": "all"}}
     point = lab.points[0]

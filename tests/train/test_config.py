@@ -48,7 +48,7 @@ def test_mistakes_are_named_with_the_place_and_the_nearest_setting(tmp_path, tex
 def test_a_missing_config_is_said_to_be_missing(tmp_path):
     with pytest.raises(ConfigError, match="no such config file, nor a preset"):
         read_config(tmp_path / "nothing.yaml", TrainConfig)
-    with pytest.raises(ConfigError, match="there are paper, inherent, ends, quickstart"):
+    with pytest.raises(ConfigError, match=f"there are {', '.join(PRESETS)}"):
         preset("nothing")
 
 
