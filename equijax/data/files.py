@@ -78,7 +78,7 @@ def read_arrays(path: Path, kind: type[EquijaxError] = EquijaxError) -> dict[str
     try:
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, KeyError, BadZipFile, NotImplementedError, RuntimeError) as error:  # whatever zipfile makes of damage
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile, RuntimeError) as error:  # whatever zipfile makes of damage
         raise kind(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from None
 
 
