@@ -24,8 +24,9 @@ from equijax.network import Network, NetworkConfig
 from equijax.train.config import TrainConfig
 from equijax.train.loop import train
 from equijax.train.mesh import make_mesh, spread
+from equijax.train.optimizer import make_optimizer
 from equijax.train.prepare import prepare
-from equijax.train.step import AXIS, initial_state, make_optimizer, make_step
+from equijax.train.step import AXIS, initial_state, make_step
 
 
 @dataclasses.dataclass(frozen=True)

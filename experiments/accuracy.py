@@ -47,18 +47,15 @@ def run(lab: Lab) -> dict:
 
 
 def _scored(lab: Lab, part: StatePoint, more: StatePoint | None, start: Predictor | None, about: str) -> dict[str, dict]:
-    """Return the scores of everything that is compared, on one fold: the network with all seeds, what was left out of its recipe with the first."""
+    """Return the scores of everything that is compared, on one fold: the network with all seeds, changes of its recipe with the first."""
     few, seed, count = dataclasses.replace(lab.scale.few, validation=0, test=0), lab.scale.seeds[0], len(lab.scale.seeds)
-    # As many steps without the ends, so that nothing but the data is another; all of them weigh the same.
-    epochs = few.epochs * (1 + lab.scale.ends)
-    alone = dataclasses.replace(few, epochs=epochs, patience=epochs, trajectory_noise=0.0)
-    config, taught = (few, more) if more else (alone, part)
-    networks, ridges = lab.networks(config, taught, about), [lab.fit(config, part, 0) for config in (RIDGE, BOTH)]
+    networks, ridges = lab.networks(few, part, about), [lab.fit(config, part, 0) for config in (RIDGE, BOTH)]
     found = {"one network": by_seed(lab.scored(networks, part))}
     if more:
-        found["one network, without ends of trajectories"] = by_seed(lab.scored([lab.train(alone, part, seed)], part))
+        taught = dataclasses.replace(lab.scale.few_with_ends, validation=0, test=0)
+        found["one network, with ends of trajectories"] = by_seed(lab.scored([lab.train(taught, more, seed)], part))
     if start:
-        found["one network, from random weights in as many steps"] = by_seed(lab.scored([lab.train(dataclasses.replace(config, start_from=""), taught, seed)], part))
+        found["one network, from random weights in as many steps"] = by_seed(lab.scored([lab.train(dataclasses.replace(few, start_from=""), part, seed)], part))
         found[f"{Path(few.start_from).name}, frozen, with a linear decoder"] = by_seed([refitted(start, part, few.targets)])
     found[f"mean of {count} networks"] = by_seed(lab.scored([Ensemble(networks)], part))
     found["mean of networks and ridge"] = by_seed(lab.scored([Ensemble([Ensemble(networks), Ensemble(ridges)])], part))

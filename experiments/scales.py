@@ -15,6 +15,7 @@ class Scale:
     Attributes:
         network: the training that every study starts from and changes one thing of.
         few: the training on a few configurations, in the study of accuracy.
+        few_with_ends: the same with the ends of their trajectories beside them.
         seeds: of initial weights and order.
         validation, test: configurations of each state point, as fractions or numbers.
         single_times: times, by number, for which networks of one time are trained.
@@ -27,6 +28,7 @@ class Scale:
 
     network: TrainConfig
     few: TrainConfig
+    few_with_ends: TrainConfig
     seeds: tuple[int, ...]
     validation: float
     test: float
@@ -54,6 +56,7 @@ SCALES: dict[str, Scale] = {
     "toy": Scale(
         _TOY,
         _TOY,
+        _TOY,
         seeds=(0, 1),
         validation=2,
         test=2,
@@ -78,6 +81,7 @@ SCALES: dict[str, Scale] = {
             patience=40,
             mirror=True,
         ),
+        PRESETS["fine-tune"],
         PRESETS["ends"],
         seeds=(0, 1, 2),
         validation=3,
@@ -92,6 +96,7 @@ SCALES: dict[str, Scale] = {
     # For the five hundred public configurations of 4096 particles, 350 of them to train on; ten seeds, as in the paper.
     "gpu": Scale(
         TrainConfig(inputs=InputConfig("thermal", energy=True), epochs=300, patience=60, batch=4),
+        PRESETS["fine-tune"],
         PRESETS["ends"],
         seeds=tuple(range(10)),
         validation=0.1,

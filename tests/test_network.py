@@ -168,3 +168,10 @@ def test_layers_computed_again_have_the_same_gradients(monkeypatch, toy, kernel)
 def test_products_need_something_to_multiply():
     with pytest.raises(ConfigError, match=r"network\.square multiplies features of l > 0"):
         NetworkConfig(l_max=0, square=True)
+
+
+def test_a_deep_network_with_products_and_no_batch_norm_starts_with_predictions_of_moderate_size(toy):
+    """Standardised propensities are of order one. Unbounded products give 1e14 after five layers, and then what is not finite."""
+    graph = graph_of(toy, **features(toy))
+    apply, variables = start(dataclasses.replace(RICH, layers=8, batch_norm=False, square=True), graph)
+    assert np.abs(apply(variables, graph)).max() < 100

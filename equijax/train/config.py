@@ -1,6 +1,7 @@
 """All settings of a training."""
 
 import dataclasses
+from typing import Literal
 
 from equijax.errors import ConfigError
 from equijax.inputs import InputConfig, TargetConfig
@@ -10,9 +11,10 @@ from equijax.snapshot import Snapshot
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig:
-    """Adam with warm-up and cosine decay.
+    """Adam, or Muon, with warm-up and cosine decay.
 
     Attributes:
+        method: "muon" makes the step of each matrix of weights orthogonal (Jordan 2024) and leaves vectors to Adam, both with Nesterov momentum.
         learning_rate: at its peak.
         final_fraction: of the peak, at the end.
         warmup_steps: linear rise from zero.
@@ -21,6 +23,7 @@ class OptimizerConfig:
         ema: decay of the exponential average of the weights, which is what is evaluated and kept.
     """
 
+    method: Literal["adam", "muon"] = "adam"
     learning_rate: float = 2.5e-3
     final_fraction: float = 0.01
     warmup_steps: int = 40

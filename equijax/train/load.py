@@ -17,7 +17,8 @@ from equijax.pretrained import run_folder
 from equijax.train.checkpoint import Checkpoints, check_arrays
 from equijax.train.config import TrainConfig
 from equijax.train.export import NETWORK, read_exported, write_exported
-from equijax.train.step import initial_state, make_optimizer
+from equijax.train.optimizer import make_optimizer
+from equijax.train.step import initial_state
 
 
 def open_run(folder: Path) -> tuple[Predictor, dict]:

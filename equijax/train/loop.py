@@ -27,10 +27,14 @@ from equijax.train.export import NETWORK
 from equijax.train.load import open_run
 from equijax.train.log import RunLog
 from equijax.train.mesh import make_mesh, replicated, spread
+from equijax.train.optimizer import make_optimizer
 from equijax.train.prepare import Prepared, prepare
 from equijax.train.scoring import Scorer
-from equijax.train.step import AXIS, TrainState, initial_state, make_optimizer, make_step, own_copy
+from equijax.train.step import AXIS, TrainState, initial_state, make_step, own_copy
 from equijax.versions import machine, versions
+
+LOOK = 50
+"""Steps whose losses are looked at together: a device is seldom kept waiting, and a loss that is not finite ends a long epoch at once."""
 
 
 @dataclasses.dataclass
@@ -204,22 +208,33 @@ class _Loop:
 
     def _epoch(self, state: TrainState, loader: Iterator[Sample], epoch: int, bar: tqdm) -> tuple[TrainState, float]:
         losses: list[jax.Array] = []
+        values: list[float] = []
         started = time.perf_counter()
         first = int(state.step)
-        for _ in range(self.batches.steps_per_epoch):
+        for k in range(self.batches.steps_per_epoch):
             batch = jax.device_put(next(loader), spread(self.mesh))
             state, loss = self.step(state, batch)
             losses.append(loss)
             bar.update()
+            if len(losses) == LOOK or k + 1 == self.batches.steps_per_epoch:
+                values += self._looked_at(losses, first + len(values), epoch, bar)
+                losses = []
+        seconds = (time.perf_counter() - started) / len(values)
+        mean = float(np.mean(values))
+        self.log.write(int(state.step), epoch=epoch + 1, epoch_loss=mean, seconds_per_step=seconds)
+        return state, mean
+
+    def _looked_at(self, losses: list[jax.Array], first: int, epoch: int, bar: tqdm) -> list[float]:
+        """Return the losses of the steps from `first` on, which are logged, and checked."""
         values = np.asarray(jax.device_get(losses))
         bad = np.flatnonzero(~np.isfinite(values))
         if len(bad):
             self._fail(first + int(bad[0]), epoch)
-        seconds = (time.perf_counter() - started) / len(values)
         for k, value in enumerate(values):
             self.log.write(first + k + 1, loss=float(value))
-        self.log.write(int(state.step), epoch=epoch + 1, epoch_loss=float(values.mean()), seconds_per_step=seconds)
-        return state, float(values.mean())
+        if self.validate is None:
+            bar.set_postfix_str(f"epoch {epoch + 1}, loss {values.mean():.3f}")
+        return values.tolist()
 
     def _fail(self, step: int, epoch: int) -> None:
         names = ", ".join(self.names[i] for i in self.batches.members(step))

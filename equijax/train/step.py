@@ -12,7 +12,6 @@ from jax.sharding import Mesh, PartitionSpec
 from equijax.data.samples import Sample
 from equijax.graph.graph import Graph
 from equijax.network import Network
-from equijax.train.config import OptimizerConfig
 from equijax.train.mesh import DATA, replicated, spread
 
 AXIS = "graph"
@@ -31,27 +30,6 @@ class TrainState(flax.struct.PyTreeNode):
     average: Any
     best: Any
     best_batch_stats: Any
-
-
-def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransformationExtraArgs:
-    """Return AdamW with clipped gradients, warm-up and cosine decay over `steps`; updates take the mean `weight` of the batch."""
-    warmup = min(config.warmup_steps, max(steps - 1, 0))
-    schedule = optax.warmup_cosine_decay_schedule(
-        0.0 if warmup else config.learning_rate, config.learning_rate, warmup, steps, config.learning_rate * config.final_fraction
-    )
-    return optax.chain(_clipped_by_weight(config.clip), optax.adamw(schedule, weight_decay=config.weight_decay))
-
-
-def _clipped_by_weight(largest: float) -> optax.GradientTransformationExtraArgs:
-    """Return what clips the gradient of each unit of weight: clipped as a whole, configurations would pull alike whatever they weigh."""
-    clip = optax.clip_by_global_norm(largest)
-
-    def update(updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None, **extra: Any) -> tuple[optax.Updates, optax.OptState]:
-        weight = extra["weight"]
-        clipped, state = clip.update(jax.tree.map(lambda leaf: leaf / weight, updates), state, params)
-        return jax.tree.map(lambda leaf: leaf * weight, clipped), state
-
-    return optax.GradientTransformationExtraArgs(clip.init, update)
 
 
 def initial_state(network: Network, optimizer: optax.GradientTransformationExtraArgs, graph: Graph, seed: int) -> TrainState:

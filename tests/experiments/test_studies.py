@@ -70,8 +70,9 @@ def test_a_study_of_several_temperatures_runs(name, two_temperatures, tmp_path, 
 def test_accuracy_starts_from_a_trained_network_and_adds_the_ends_of_trajectories_where_files_keep_them(tmp_path, runs, monkeypatch):
     first = dataclasses.replace(SCALES["toy"].few, data=(str(embedded_path()),), validation=2, test=2)
     train(first, tmp_path / "first", Cache(tmp_path / "cache"), quiet=True)
-    few = dataclasses.replace(PRESETS["ends"], network=first.network, inputs=first.inputs, start_from=str(tmp_path / "first"), epochs=1, patience=1)
-    monkeypatch.setitem(SCALES, "toy", dataclasses.replace(SCALES["toy"], few=few, seeds=(0,)))
+    toy = {"network": first.network, "inputs": first.inputs, "start_from": str(tmp_path / "first"), "epochs": 1, "patience": 1}
+    few, with_ends = (dataclasses.replace(PRESETS[name], **toy) for name in ("fine-tune", "ends"))
+    monkeypatch.setitem(SCALES, "toy", dataclasses.replace(SCALES["toy"], few=few, few_with_ends=with_ends, seeds=(0,)))
     folder = tmp_path / "T0.44"
     folder.mkdir()
     for i in range(5):
@@ -81,7 +82,7 @@ def test_accuracy_starts_from_a_trained_network_and_adds_the_ends_of_trajectorie
     _runs(study("accuracy"), (folder,), tmp_path / "out", runs)
     found = json.loads((tmp_path / "out" / "accuracy-toy.json").read_text())["found"]
     assert found["ends"] == 1
-    names = {"one network", "one network, without ends of trajectories", "one network, from random weights in as many steps", "first, frozen, with a linear decoder"}
+    names = {"one network", "one network, with ends of trajectories", "one network, from random weights in as many steps", "first, frozen, with a linear decoder"}
     assert names <= found["scores"].keys()
     for name in names:
         scores = found["scores"][name]

@@ -17,7 +17,8 @@ from equijax.network import Network, NetworkConfig
 from equijax.testing import toy_snapshot
 from equijax.train.config import OptimizerConfig
 from equijax.train.mesh import make_mesh, replicated, spread
-from equijax.train.step import AXIS, initial_state, make_optimizer, make_step
+from equijax.train.optimizer import make_optimizer
+from equijax.train.step import AXIS, initial_state, make_step
 
 jax.config.update("jax_default_matmul_precision", "highest")
 assert jax.device_count() == 8

@@ -63,11 +63,18 @@ def test_products_of_features_are_those_of_their_components():
     found = square(features)
     assert str(found.irreps) == "8x0e+4x1e+12x2e"  # 1 x 1 and 2 x 2 to 0; 1 x 2 to 1; 1 x 1, 1 x 2 and 2 x 2 to 2
     _, vectors, tensors = (np.asarray(chunk, np.float64) for chunk in features.chunks)
-    lengths = [(chunk**2).sum(-1) / np.sqrt(chunk.shape[-1]) for chunk in (vectors, tensors)]
+    size = 1 + np.concatenate([(chunk**2).reshape(9, -1) for chunk in (vectors, tensors)], 1).mean(1, keepdims=True)
+    lengths = [(chunk**2).sum(-1) / np.sqrt(chunk.shape[-1]) / size for chunk in (vectors, tensors)]
     assert np.abs(np.asarray(found.chunks[0])[..., 0] - np.concatenate(lengths, 1)).max() < 1e-5
-    first, second = np.asarray(found.chunks[1]), np.einsum("nci,ncj,ijk->nck", vectors, tensors, coupling(1, 2, 1))
+    first, second = np.asarray(found.chunks[1]), np.einsum("nci,ncj,ijk->nck", vectors, tensors, coupling(1, 2, 1)) / size[..., None]
     assert np.abs(first - second).max() < 1e-5  # single precision
     assert np.abs(found.array).max(0).min() > 0.1  # nothing vanishes, as the antisymmetric products would
+
+
+def test_products_of_features_are_no_larger_than_a_few_however_large_the_features():
+    """Layer after layer they would otherwise grow as powers of powers: 2, 4, 16, 256, ..."""
+    features = 1e6 * e3nn.normal(HIDDEN, jax.random.key(0), (9,))
+    assert 1 < np.abs(square(features).array).max() < 32  # the number of components of l > 0; Clebsch-Gordan coefficients are below one
 
 
 def test_products_of_features_turn_with_them():

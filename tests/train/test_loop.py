@@ -5,9 +5,7 @@ import shutil
 
 import chex
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from equijax.data.convert import write_snapshots
@@ -26,8 +24,9 @@ from equijax.train.config import OptimizerConfig
 from equijax.train.log import read_log
 from equijax.train.loop import train
 from equijax.train.mesh import make_mesh, replicated, spread
+from equijax.train.optimizer import make_optimizer
 from equijax.train.prepare import fingerprint, prepare
-from equijax.train.step import AXIS, initial_state, make_optimizer, make_step
+from equijax.train.step import AXIS, initial_state, make_step
 from tests.train.conftest import changed
 
 
@@ -210,20 +209,6 @@ def test_a_validation_that_cannot_be_scored_stops_the_run(tmp_path, config, cach
         train(changed(config, data=(str(tmp_path / "flat.h5"),)), tmp_path / "run", cache, quiet=True)
 
 
-def test_clipping_leaves_weights_their_meaning():
-    """Gradients beyond the largest norm go into Adam's averages in proportion to their weights; smaller ones as they are."""
-    optimizer = make_optimizer(OptimizerConfig(clip=1.0), 10)
-    params = {"w": jnp.zeros(2)}
-
-    def average(gradient, weight):
-        _, state = optimizer.update({"w": jnp.array(gradient)}, optimizer.init(params), params, weight=jnp.array(weight))
-        return 10 * optax.tree.get(state, "mu")["w"]
-
-    assert np.allclose(average([30.0, 40.0], 1.0), [0.6, 0.8], rtol=1e-6)
-    assert np.allclose(average([300.0, 400.0], 10.0), [6.0, 8.0], rtol=1e-6)
-    assert np.allclose(average([3.0, 4.0], 10.0), [3.0, 4.0], rtol=1e-6)
-
-
 def test_one_compilation_an_epoch(config, cache):
     """Configurations with different numbers of edges have one shape."""
     prepared = prepare(config, cache, quiet=True)
@@ -257,6 +242,15 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_configuration(tmp
     bad = changed(config, optimizer=dataclasses.replace(config.optimizer, learning_rate=1e30, warmup_steps=0, clip=1e30))
     with pytest.raises(TrainingError, match=r"step \d+ \(epoch \d\): the loss of toy/\d+, toy/\d+ is not finite; .*lower optimizer.learning_rate"):
         train(bad, tmp_path / "run", cache, quiet=True)
+
+
+def test_a_loss_that_is_not_finite_is_noticed_within_an_epoch(tmp_path, config, cache, monkeypatch):
+    """An epoch may take many minutes; the steps before are in the log."""
+    monkeypatch.setattr("equijax.train.loop.LOOK", 1)
+    bad = changed(config, optimizer=dataclasses.replace(config.optimizer, learning_rate=1e30, warmup_steps=0, clip=1e30))
+    with pytest.raises(TrainingError, match=r"step 2 \(epoch 1\)"):
+        train(bad, tmp_path / "run", cache, quiet=True)
+    assert len(losses(tmp_path / "run")) == 1
 
 
 def test_a_step_with_a_loss_that_is_not_finite_keeps_the_state(config, cache):
