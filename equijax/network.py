@@ -130,16 +130,19 @@ class Layer(nn.Module):
         wanted = gate_irreps(hidden, config.activation)
         if not config.square:
             return activate(SelfInteraction(wanted, name="self_interaction")(messages), hidden, config.activation)
+        factors = e3nn.Irreps([(mul, ir) for mul, ir in hidden if ir.l > 0])
         # One map reads the messages for both what is added and what is multiplied: they are most of a layer's memory.
-        both = SelfInteraction([*wanted, *hidden], name="self_interaction")(messages)
-        mixed, factors = both[..., : wanted.dim], both[..., wanted.dim :]
-        products = square(factors + _mixed(features, hidden, "own"))
+        both = SelfInteraction([*wanted, *factors], name="self_interaction")(messages)
+        mixed, directed = both[..., : wanted.dim], both[..., wanted.dim :]
+        products = square(directed + _mixed(features, factors, "own"), hidden)
         return activate(mixed + _mixed(products, wanted, "products"), hidden, config.activation)
 
 
 def _mixed(features: e3nn.IrrepsArray, wanted: e3nn.Irreps, name: str) -> e3nn.IrrepsArray:
     """Return a self-interaction of the features; irreps that they cannot reach are zero."""
     reached = [(mul, ir) for mul, ir in wanted if ir in features.irreps]
+    if not reached:
+        return e3nn.zeros(wanted, features.shape[:-1], features.array.dtype)
     return SelfInteraction(reached, name=name)(features).extend_with_zeros(wanted)
 
 

@@ -52,8 +52,8 @@ def _scored(lab: Lab, part: StatePoint, more: StatePoint | None, start: Predicto
     networks, ridges = lab.networks(few, part, about), [lab.fit(config, part, 0) for config in (RIDGE, BOTH)]
     found = {"one network": by_seed(lab.scored(networks, part))}
     if more:
-        taught = dataclasses.replace(lab.scale.few_with_ends, validation=0, test=0)
-        found["one network, with ends of trajectories"] = by_seed(lab.scored([lab.train(taught, more, seed)], part))
+        with_ends = dataclasses.replace(lab.scale.few_with_ends, validation=0, test=0)
+        found["one network, with ends of trajectories"] = by_seed(lab.scored([lab.train(with_ends, more, seed)], part))
     if start:
         found["one network, from random weights in as many steps"] = by_seed(lab.scored([lab.train(dataclasses.replace(few, start_from=""), part, seed)], part))
         found[f"{Path(few.start_from).name}, frozen, with a linear decoder"] = by_seed([refitted(start, part, few.targets)])

@@ -15,7 +15,7 @@ class Scale:
     Attributes:
         network: the training that every study starts from and changes one thing of.
         few: the training on a few configurations, in the study of accuracy.
-        few_with_ends: the same with the ends of their trajectories beside them.
+        few_with_ends: the same with the ends of their trajectories beside them, in as many steps where there are eight.
         seeds: of initial weights and order.
         validation, test: configurations of each state point, as fractions or numbers.
         single_times: times, by number, for which networks of one time are trained.

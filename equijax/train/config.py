@@ -1,12 +1,14 @@
 """All settings of a training."""
 
 import dataclasses
-from typing import Literal
+from typing import Literal, get_args
 
 from equijax.errors import ConfigError
 from equijax.inputs import InputConfig, TargetConfig
 from equijax.network import NetworkConfig
 from equijax.snapshot import Snapshot
+
+Method = Literal["adam", "muon"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,7 +16,7 @@ class OptimizerConfig:
     """Adam, or Muon, with warm-up and cosine decay.
 
     Attributes:
-        method: "muon" makes the step of each matrix of weights orthogonal (Jordan 2024) and leaves vectors to Adam, both with Nesterov momentum.
+        method: "muon" makes the step of each matrix of weights orthogonal (Jordan 2024) and leaves biases to Adam, both with Nesterov momentum.
         learning_rate: at its peak.
         final_fraction: of the peak, at the end.
         warmup_steps: linear rise from zero.
@@ -23,7 +25,7 @@ class OptimizerConfig:
         ema: decay of the exponential average of the weights, which is what is evaluated and kept.
     """
 
-    method: Literal["adam", "muon"] = "adam"
+    method: Method = "adam"
     learning_rate: float = 2.5e-3
     final_fraction: float = 0.01
     warmup_steps: int = 40
@@ -32,6 +34,8 @@ class OptimizerConfig:
     ema: float = 0.99
 
     def __post_init__(self) -> None:
+        if self.method not in get_args(Method):
+            raise ConfigError(f"optimizer.method is {self.method!r}; expected {' or '.join(get_args(Method))}.")
         if not (self.learning_rate > 0 and 0 <= self.ema < 1 and self.clip > 0 and self.weight_decay >= 0 and self.warmup_steps >= 0):
             raise ConfigError(f"optimizer: {self}: learning_rate and clip must be positive, ema in [0, 1), weight_decay and warmup_steps not negative.")
 

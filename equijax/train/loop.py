@@ -217,23 +217,22 @@ class _Loop:
             losses.append(loss)
             bar.update()
             if len(losses) == LOOK or k + 1 == self.batches.steps_per_epoch:
-                values += self._looked_at(losses, first + len(values), epoch, bar)
+                values += self._looked_at(losses, first + len(values), epoch)
                 losses = []
+                if self.validate is None:
+                    bar.set_postfix_str(f"epoch {epoch + 1}, loss {np.mean(values):.3f}")
         seconds = (time.perf_counter() - started) / len(values)
         mean = float(np.mean(values))
         self.log.write(int(state.step), epoch=epoch + 1, epoch_loss=mean, seconds_per_step=seconds)
         return state, mean
 
-    def _looked_at(self, losses: list[jax.Array], first: int, epoch: int, bar: tqdm) -> list[float]:
+    def _looked_at(self, losses: list[jax.Array], first: int, epoch: int) -> list[float]:
         """Return the losses of the steps from `first` on, which are logged, and checked."""
         values = np.asarray(jax.device_get(losses))
-        bad = np.flatnonzero(~np.isfinite(values))
-        if len(bad):
-            self._fail(first + int(bad[0]), epoch)
         for k, value in enumerate(values):
+            if not np.isfinite(value):
+                self._fail(first + k, epoch)
             self.log.write(first + k + 1, loss=float(value))
-        if self.validate is None:
-            bar.set_postfix_str(f"epoch {epoch + 1}, loss {values.mean():.3f}")
         return values.tolist()
 
     def _fail(self, step: int, epoch: int) -> None:

@@ -27,8 +27,14 @@ def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransfo
 
 
 def _matrices(params: optax.Params) -> Any:
-    """Return which axes of each weight are a matrix, the last two (layers and heads are stacked along the first); what is a vector is left to Adam."""
-    return jax.tree.map(lambda leaf: MuonDimensionNumbers(leaf.ndim - 2, leaf.ndim - 1) if leaf.ndim >= 2 and min(leaf.shape[-2:]) > 1 else None, params)
+    """Return which axes of each weight are a matrix: the last two, of what is no bias. Layers and heads are stacked along the first: so are their biases."""
+
+    def axes(path: tuple, leaf: jax.Array) -> MuonDimensionNumbers | None:
+        name = path[-1].key
+        bias = "bias" in name or name.startswith("b[")
+        return None if bias or min(leaf.shape[-2:]) == 1 else MuonDimensionNumbers(leaf.ndim - 2, leaf.ndim - 1)
+
+    return jax.tree_util.tree_map_with_path(axes, params)
 
 
 def _clipped_by_weight(largest: float) -> optax.GradientTransformationExtraArgs:

@@ -246,7 +246,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_configuration(tmp
 
 def test_a_loss_that_is_not_finite_is_noticed_within_an_epoch(tmp_path, config, cache, monkeypatch):
     """An epoch may take many minutes; the steps before are in the log."""
-    monkeypatch.setattr("equijax.train.loop.LOOK", 1)
+    monkeypatch.setattr("equijax.train.loop.LOOK", 3)
     bad = changed(config, optimizer=dataclasses.replace(config.optimizer, learning_rate=1e30, warmup_steps=0, clip=1e30))
     with pytest.raises(TrainingError, match=r"step 2 \(epoch 1\)"):
         train(bad, tmp_path / "run", cache, quiet=True)

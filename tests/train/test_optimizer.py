@@ -6,6 +6,9 @@ import numpy as np
 import optax
 import pytest
 
+from equijax.errors import ConfigError
+from equijax.train import loop
+from equijax.train.checkpoint import Checkpoints
 from equijax.train.config import OptimizerConfig
 from equijax.train.log import read_log
 from equijax.train.loop import train
@@ -27,11 +30,17 @@ def test_clipping_leaves_weights_their_meaning():
     assert np.allclose(average([3.0, 4.0], 10.0), [3.0, 4.0], rtol=1e-6)
 
 
-def test_muon_steps_along_orthogonal_matrices_and_leaves_vectors_to_adam():
+def test_muon_steps_along_orthogonal_matrices_and_leaves_biases_to_adam():
     """Every matrix of a stack by itself: all singular values of a step alike, whatever those of the gradient are."""
     config = OptimizerConfig(method="muon", learning_rate=0.1, warmup_steps=0, clip=1e9)
     rng = np.random.default_rng(0)
-    gradients = {"stacked": rng.standard_normal((3, 20, 8)) * [[[1.0]], [[10.0]], [[100.0]]], "bias": rng.standard_normal((8,)), "row": rng.standard_normal((1, 8))}
+    gradients = {
+        "stacked": rng.standard_normal((3, 20, 8)) * [[[1.0]], [[10.0]], [[100.0]]],
+        "row": rng.standard_normal((1, 8)),
+        "bias": rng.standard_normal(8),
+        "filter_bias": rng.standard_normal((3, 4, 8)),
+        "b[0] 8x0e": rng.standard_normal((3, 8)),
+    }
     gradients = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), gradients)
     params = jax.tree.map(jnp.zeros_like, gradients)
 
@@ -41,16 +50,15 @@ def test_muon_steps_along_orthogonal_matrices_and_leaves_vectors_to_adam():
     sizes = np.linalg.svd(np.asarray(ours["stacked"]), compute_uv=False) / (0.1 * RMS * np.sqrt(20))
     assert sizes.shape == (3, 8)
     assert 0.6 < sizes.min() <= sizes.max() < 1.3  # five Newton-Schulz iterations bring them to one within about .3 (Jordan 2024)
-    for name in ("bias", "row"):
+    for name in ("row", "bias", "filter_bias", "b[0] 8x0e"):
         assert np.allclose(ours[name], adams[name], rtol=1e-5)
     assert np.sqrt((np.asarray(ours["stacked"]) ** 2).mean()) == pytest.approx(0.1 * RMS, rel=0.3)
 
 
 def test_a_resumed_run_with_muon_has_exactly_the_losses_of_a_whole_one(tmp_path, config, cache, monkeypatch):
-    muon = changed(config, optimizer=dataclasses.replace(config.optimizer, method="muon"), epochs=2, checkpoint_every=1, checkpoint_seconds=0)
+    network, optimizer = dataclasses.replace(config.network, layers=3), dataclasses.replace(config.optimizer, method="muon")
+    muon = changed(config, network=network, optimizer=optimizer, epochs=2, checkpoint_every=1, checkpoint_seconds=0)
     train(muon, tmp_path / "whole", cache, quiet=True)
-    from equijax.train import loop
-
     real = loop._Loop._validate
 
     def dies(self, state, progress, epoch, *rest):
@@ -62,6 +70,13 @@ def test_a_resumed_run_with_muon_has_exactly_the_losses_of_a_whole_one(tmp_path,
     with pytest.raises(KeyboardInterrupt):
         train(muon, tmp_path / "cut", cache, quiet=True)
     monkeypatch.setattr(loop._Loop, "_validate", real)
+    assert Checkpoints(tmp_path / "cut").latest() == 4
     train(muon, tmp_path / "cut", cache, resume=True, quiet=True)
-    logs = [[line.get("loss") for line in read_log(tmp_path / name / "metrics.jsonl")] for name in ("whole", "cut")]
+    logs = [[line["loss"] for line in read_log(tmp_path / name / "metrics.jsonl") if "loss" in line] for name in ("whole", "cut")]
+    assert len(logs[0]) == 8
     assert logs[0] == logs[1]
+
+
+def test_another_method_is_refused():
+    with pytest.raises(ConfigError, match=r"optimizer\.method is 'sgd'; expected adam or muon"):
+        OptimizerConfig(method="sgd")  # pyright: ignore[reportArgumentType]
