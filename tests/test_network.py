@@ -175,3 +175,18 @@ def test_a_deep_network_with_products_and_no_batch_norm_starts_with_predictions_
     graph = graph_of(toy, **features(toy))
     apply, variables = start(dataclasses.replace(RICH, layers=8, batch_norm=False, square=True), graph)
     assert np.abs(apply(variables, graph)).max() < 100
+
+
+@pytest.mark.parametrize("arrows", [0, 1])
+def test_products_serve_a_network_of_vectors_alone(toy, arrows):
+    """With l_max = 1 what is added ends in vectors and what is multiplied begins with them; without vectors among its inputs a first layer has none of its own."""
+    config = dataclasses.replace(RICH, layers=2, l_max=1, square=True, arrows=arrows)
+    given = features(toy)
+    graph = graph_of(toy, scalars=given["scalars"], arrows=given["arrows"][:, :arrows])
+    apply, variables = start(config, graph)
+    assert ("own" in variables["params"]["first"]) == bool(arrows)
+    plain, weights = start(dataclasses.replace(config, square=False), graph)
+    assert count_weights(variables["params"]) > count_weights(weights["params"])
+    for outputs in (apply(variables, graph), plain(weights, graph)):
+        assert outputs.shape == (len(toy), 3)
+        assert np.isfinite(outputs).all()

@@ -27,6 +27,6 @@ class SelfInteraction(nn.Module):
         """
         wanted = e3nn.Irreps(self.irreps)
         out = Linear(wanted, biases=True, gradient_normalization="element", name="linear")(messages)
-        if out.irreps != wanted:
+        if out.irreps.simplify() != wanted.simplify():
             raise ConfigError(f"the self-interaction gives {out.irreps} instead of {wanted} from {messages.irreps}; the layer has no path to the rest.")
-        return out
+        return e3nn.IrrepsArray(wanted, out.array)  # e3nn-jax joins neighbours that are alike
