@@ -30,7 +30,8 @@ def from_dict[T](content: object, kind: type[T], where: str = "config") -> T:
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{where}: {place} is {first['input']!r}: {first['msg']}.") from None
+        wrong = f"a list is expected, also of one: [{first['input']}]" if first["type"] == "tuple_type" else first["msg"]
+        raise ConfigError(f"{where}: {place} is {first['input']!r}: {wrong}.") from None
 
 
 def stored[T](meta: dict, key: str, kind: type[T]) -> T:

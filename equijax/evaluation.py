@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from equijax.analysis import plots
 from equijax.baselines.config import BaselineConfig
 from equijax.baselines.fitted import fit
@@ -26,16 +28,24 @@ from equijax.versions import machine, versions
 Align = Literal["times", "order"]
 """How predicted and measured times are paired: equal times, or the first with the first and so on."""
 
+ROUNDED = 0.02
+"""How much the times of one state point may differ, relatively: multiples of a measured relaxation time are rounded to steps."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """Scores of a run on one part of its data, with the predictions behind them, the snapshots they are of, and the run's config and split."""
+    """Scores of a run on one part of its data, with the predictions behind them, the snapshots they are of, and the run's config and split.
+
+    Attributes:
+        fingerprints: of the configurations in the run's split, by name.
+    """
 
     part: str
     rows: list[Row]
     scored: list[Scored]
     snapshots: SnapshotSet
     run: dict
+    fingerprints: dict[str, str]
 
 
 def evaluate(runs: Path | Sequence[Path], cache: Cache, data: Sequence[str] = (), part: str | None = None, align: Align = "times") -> Evaluation:
@@ -50,7 +60,7 @@ def evaluate(runs: Path | Sequence[Path], cache: Cache, data: Sequence[str] = ()
             multiples of each relaxation time.
 
     Raises:
-        CheckpointError: a run cannot be used.
+        CheckpointError: a run cannot be used, or its data are not what they were.
         ConfigError: the data hold configurations a run was trained on, the part is empty, or the times do not fit.
     """
     folders = [runs] if isinstance(runs, Path) else list(runs)
@@ -61,8 +71,11 @@ def evaluate(runs: Path | Sequence[Path], cache: Cache, data: Sequence[str] = ()
         _refuse_seen(snapshots, metas)
     else:
         part = part or ("test" if split["test"] else "validation")
-        snapshots = _own_part(folders[0], config, split, part)
-        _refuse_seen(snapshots, metas[1:], ("train", "validation") if part == "test" else ("train",) if part == "validation" else ())
+        if not split.get(part):
+            raise ConfigError(f"{folders[0]}: the run kept no configurations for {part}; give --data, or train with {part} above 0.")
+        snapshots = _own_data(f"{folders[0]}", config, metas[0]["fingerprints"], split[part], "give --data").ensembles()
+        if part != "train":
+            _refuse_seen(snapshots, metas[1:], ("train", "validation") if part == "test" else ("train",))
     if model.needs_quench:
         snapshots = snapshots.mapped(Quenches(cache))
     scored = score(model, snapshots, targets, align)
@@ -70,36 +83,46 @@ def evaluate(runs: Path | Sequence[Path], cache: Cache, data: Sequence[str] = ()
     run = {"folder": str(folders[0]), "config": config, "split": split}
     if len(folders) > 1:
         run["together_with"] = [str(folder) for folder in folders[1:]]
-    return Evaluation(part, table(scored, times.tolist()), scored, snapshots, run)
+    return Evaluation(part, table(scored, times.tolist()), scored, snapshots, run, metas[0]["fingerprints"])
 
 
 def score(model: Model, snapshots: Sequence[Snapshot], targets: TargetConfig, align: Align = "times") -> list[Scored]:
     """Return predictions beside what was measured.
 
     Raises:
-        ConfigError: a configuration was not measured at the times that are predicted.
+        ConfigError: a configuration was not measured at the times that are predicted, or in order: as many times, the same for all configurations.
     """
-    out = []
+    out, common = [], None
     for snapshot in (snapshots[i] for i in range(len(snapshots))):
         times = selected_times(snapshot, targets) if align == "order" else model.times
         if len(times) != len(model.times):
             raise ConfigError(f"{snapshot.name}: was measured at {len(times)} times, the model predicts {len(model.times)}; in order they do not pair.")
+        common = times if common is None else common
+        if not np.allclose(times, common, rtol=ROUNDED):
+            raise ConfigError(
+                f"{snapshot.name}: was measured at the times {times.tolist()}, {snapshots[0].name} at {common.tolist()}; in order only one state point is scored at once."
+            )
         measured = propensity(snapshot, targets, times)
         out.append(Scored(snapshot.name, snapshot.types, model.predict(snapshot).propensity, measured, selected_halves(snapshot, targets)))
     return out
 
 
-def _own_part(folder: Path, config: dict, split: dict, part: str) -> SnapshotSet:
-    if part not in split or not split[part]:
-        raise ConfigError(f"{folder}: the run kept no configurations for {part}; give --data, or train with {part} above 0.")
+def _own_data(about: str, config: dict, prints: dict[str, str], names: Sequence[str], advice: str) -> SnapshotSet:
+    """Return some of the configurations a run was made of, known by their names and by their positions."""
     missing = [path for path in config["data"] if not Path(path).exists()]
     if missing:
-        raise CheckpointError(f"{folder}: the run's data {missing[0]} is not there any more; give --data.")
+        raise CheckpointError(f"{about}: the run's data {missing[0]} is not there; {advice}.")
     snapshots = SnapshotSet.read(config["data"])
-    gone = sorted(set(split[part]) - set(snapshots.names))
+    gone = sorted(set(names) - set(snapshots.names))
     if gone:
-        raise CheckpointError(f"{folder}: the run's data no longer hold {gone[0]}; put it back, or give --data.")
-    return snapshots.chosen(split[part]).ensembles()
+        raise CheckpointError(f"{about}: the run's data {config['data'][0]} hold no {gone[0]} ({len(gone)} such); put it back, or {advice}.")
+    chosen = snapshots.chosen(names)
+    other = [name for name, found in fingerprints(chosen).items() if found != prints[name]]
+    if other:
+        raise CheckpointError(
+            f"{about}: {other[0]} in {config['data'][0]} is not the configuration that it was in training ({len(other)} such); put it back, or {advice}."
+        )
+    return chosen
 
 
 def _refuse_seen(snapshots: SnapshotSet, metas: Sequence[dict], parts: Sequence[str] = ("train", "validation")) -> None:
@@ -110,7 +133,11 @@ def _refuse_seen(snapshots: SnapshotSet, metas: Sequence[dict], parts: Sequence[
     for meta in metas:
         names = {name for part in parts for name in meta["split"][part]}
         used |= names
-        prints |= {meta["fingerprints"][name] for name in names} | {*meta.get("seen_before", ())}
+        earlier = {*meta.get("seen_before", ())}
+        if "validation" not in parts:
+            # What chose an earlier run may be what chooses this one; it was not trained on by either.
+            earlier -= {meta["fingerprints"][name] for name in meta["split"]["validation"]}
+        prints |= {meta["fingerprints"][name] for name in names} | earlier
     seen = [name for name, known in fingerprints(snapshots).items() if name in used or known in prints]
     if seen:
         raise ConfigError(f"{len(seen)} of the configurations were used to train or to choose the checkpoint (the first is {seen[0]}); evaluate on others.")
@@ -125,16 +152,21 @@ def baseline_rows(evaluation: Evaluation, config: BaselineConfig, cache: Cache, 
         cache: for quenches.
         quiet: no progress bar.
         align: how times are paired, as in `evaluate`.
+
+    Raises:
+        CheckpointError: the configurations that the run was trained on are not at hand.
     """
     run, split = evaluation.run["config"], evaluation.run["split"]
     config = dataclasses.replace(config, targets=stored(run, "targets", TargetConfig))
-    snapshots = SnapshotSet.read(run["data"])
+    names = {part: ensembles_or_all(split[part]) for part in ("train", "validation")}
+    about = f"a baseline beside {evaluation.run['folder']} is fitted to what that was trained on"
+    snapshots = _own_data(about, run, evaluation.fingerprints, [*names["train"], *names["validation"]], "leave the baseline out")
     tested = evaluation.snapshots
     if config.needs_quench:
         snapshots, tested = (part.mapped(Quenches(cache)) for part in (snapshots, tested))
-    parts = [[part[i] for i in range(len(part))] for part in (snapshots.chosen(ensembles_or_all(split[name])) for name in ("train", "validation"))]
+    parts = [[part[i] for i in range(len(part))] for part in (snapshots.chosen(names[name]) for name in ("train", "validation"))]
     baseline = fit(config, *parts, quiet=quiet)
-    return table(score(baseline, tested, config.targets, align), sorted({row.time for row in evaluation.rows}))
+    return table(score(baseline, tested, config.targets, align), list(dict.fromkeys(row.time for row in evaluation.rows)))
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path, others: dict[str, list[Row]] | None = None) -> list[Path]:
@@ -158,9 +190,11 @@ def write_evaluation(evaluation: Evaluation, folder: Path, others: dict[str, lis
     times = [row.time for row in evaluation.rows if row.type == "A"]
     if not times:
         raise ConfigError("the configurations have no A particles; there is nothing to draw.")
-    representative = len(times) - 1
+    representative, others = len(times) - 1, others or {}
+    name = evaluation.run["config"].get("model", "network")
+    name += ", this run" if name in others else ""
     return [
-        plots.correlation(evaluation.rows, folder / "correlation.png", others or {}),
+        plots.correlation({name: evaluation.rows, **others}, folder / "correlation.png"),
         plots.scatter(evaluation.scored, evaluation.rows, representative, folder / "scatter.png"),
         plots.box_slice(evaluation.snapshots[0], evaluation.scored[0], representative, folder / "slice.png"),
     ]

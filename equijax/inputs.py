@@ -244,6 +244,8 @@ def selected_times(snapshot: Snapshot, targets: TargetConfig) -> np.ndarray:
         return snapshot.times
     if not targets.times or min(targets.times) < 0 or max(targets.times) >= len(snapshot.times):
         raise ConfigError(f"targets.times is {list(targets.times)}; {snapshot.name} has {len(snapshot.times)} times, numbered from 0.")
+    if list(targets.times) != sorted({*targets.times}):
+        raise ConfigError(f"targets.times is {list(targets.times)}; expected numbers in increasing order, each once.")
     return snapshot.times[list(targets.times)]
 
 

@@ -64,8 +64,9 @@ class Row:
 def table(scored: Sequence[Scored], times: Sequence[float], seed: int = 0) -> list[Row]:
     """Return a row for every particle type and time.
 
-    Error bars are the standard deviation over bootstrap resamples, of configurations and of the particles within each; with a single
-    configuration they show the spread between particles only.
+    Error bars are standard errors by the bootstrap: n configurations are resampled whole, for their particles are correlated, and the standard
+    deviation over resamples is multiplied by sqrt(n / (n - 1)), which it lacks for few. A single configuration shows the spread between its
+    particles only.
     """
     rows = []
     for kind in range(N_TYPES):
@@ -89,17 +90,32 @@ def _both(predicted: list[np.ndarray], measured: list[np.ndarray]) -> tuple[floa
 
 def _row(kind: str, time: float, predicted: list[np.ndarray], measured: list[np.ndarray], halves: list[np.ndarray] | None, rng: np.random.Generator) -> Row:
     pooled, per = _both(predicted, measured)
-    spread = []
-    for _ in range(RESAMPLES if sum(map(len, measured)) < 200_000 else RESAMPLES // 10):
-        picked = rng.integers(len(predicted), size=len(predicted))
-        inside = [rng.integers(len(measured[i]), size=len(measured[i])) for i in picked]
-        spread.append(_both([predicted[i][k] for i, k in zip(picked, inside, strict=True)], [measured[i][k] for i, k in zip(picked, inside, strict=True)]))
-    error = np.nanstd(spread, axis=0)
+    error = _over_configurations(predicted, measured, rng) if len(predicted) > 1 else _over_particles(predicted[0], measured[0], rng)
     ceiling = per_ceiling = None
     if halves is not None:
         ceiling = noise_ceiling(*np.concatenate(halves, axis=1))
         per_ceiling = float(np.mean([noise_ceiling(*half) for half in halves]))
     return Row(kind, time, pooled, float(error[0]), per, float(error[1]), ceiling, per_ceiling, len(predicted), sum(map(len, measured)))
+
+
+def _over_configurations(predicted: list[np.ndarray], measured: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """Return the standard errors of both correlations from resampled configurations; sums of each configuration tell all that is needed."""
+    x0, y0 = np.concatenate(predicted).mean(), np.concatenate(measured).mean()
+    moved = [(x - x0, y - y0) for x, y in zip(predicted, measured, strict=True)]
+    sums = np.array([(len(x), x.sum(), y.sum(), x @ x, y @ y, x @ y) for x, y in moved])
+    own, n = np.array([pearson(x, y) for x, y in moved]), len(moved)
+    picked = rng.integers(n, size=(RESAMPLES, n))
+    count, x, y, xx, yy, xy = sums[picked].sum(1).T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pooled = (xy - x * y / count) / np.sqrt((xx - x * x / count) * (yy - y * y / count))
+    return np.sqrt(n / (n - 1)) * np.array([np.std(pooled), np.std(own[picked].mean(1))])
+
+
+def _over_particles(predicted: np.ndarray, measured: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the same from resampled particles of one configuration."""
+    n = len(measured)
+    spread = [pearson(predicted[picked], measured[picked]) for picked in (rng.integers(n, size=n) for _ in range(RESAMPLES))]
+    return np.full(2, np.std(spread))
 
 
 def selection_score(scored: Sequence[Scored]) -> float:

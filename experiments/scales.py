@@ -56,7 +56,7 @@ SCALES: dict[str, Scale] = {
     "toy": Scale(
         _TOY,
         _TOY,
-        _TOY,
+        dataclasses.replace(_TOY, trajectory_noise=2.0),
         seeds=(0, 1),
         validation=2,
         test=2,

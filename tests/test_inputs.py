@@ -87,6 +87,8 @@ def test_times_that_are_not_there_are_refused():
     snapshots = configurations()
     with pytest.raises(ConfigError, match=r"targets.times is \[2\]; c0 has 2 times"):
         measure(snapshots, InputConfig(), TargetConfig(times=(2,)))
+    with pytest.raises(ConfigError, match=r"targets.times is \[1, 0\]; expected numbers in increasing order"):
+        measure(snapshots, InputConfig(), TargetConfig(times=(1, 0)))
     odd = [*snapshots[:2], snapshots[2].replace(times=[1.0, 3.0])]
     with pytest.raises(ConfigError, match=r"c2: measured at \[1.0, 3.0\], the training set at \[1.0, 2.0\]"):
         measure(odd, InputConfig(), TargetConfig())

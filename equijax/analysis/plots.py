@@ -22,11 +22,11 @@ def save(figure: Figure, path: Path) -> Path:
     return path
 
 
-def correlation(rows: Sequence[Row], path: Path, others: Mapping[str, Sequence[Row]]) -> Path:
-    """Draw correlation against time for the A particles: network, baselines, and the noise ceiling."""
+def correlation(models: Mapping[str, Sequence[Row]], path: Path) -> Path:
+    """Draw correlation against time for the A particles: of each model by its name, and the noise ceiling, which is that of the first."""
     figure = Figure(figsize=(6, 4))
     axes = figure.subplots()
-    for number, (name, series) in enumerate({"network": rows, **others}.items()):
+    for number, (name, series) in enumerate(models.items()):
         chosen = [row for row in series if row.type == "A"]
         times, colour = [row.time for row in chosen], f"C{number}"
         axes.errorbar(times, [row.pooled for row in chosen], [row.pooled_error for row in chosen], fmt="o-", color=colour, capsize=3, label=f"{name}, pooled")
@@ -34,6 +34,7 @@ def correlation(rows: Sequence[Row], path: Path, others: Mapping[str, Sequence[R
             times, [row.per_configuration for row in chosen], [row.per_configuration_error for row in chosen], fmt="s--", color=colour, capsize=3,
             markerfacecolor="white", label=f"{name}, per configuration",
         )  # fmt: skip
+    rows = next(iter(models.values()))
     ceiling = [(row.time, row.ceiling) for row in rows if row.type == "A" and row.ceiling is not None]
     if ceiling:
         axes.plot(*zip(*ceiling, strict=True), "k:", marker="_", label="noise ceiling, pooled")

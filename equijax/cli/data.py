@@ -23,7 +23,7 @@ def simulate(
     """Make a data set from nothing: equilibrium, isoconfigurational ensembles, inherent structures, and a report of the physics.
 
     Args:
-        config: a preset (embedded, laptop, gpu) or a YAML or JSON file.
+        config: a preset (embedded, laptop, chain, gpu) or a YAML or JSON file; OUT/config.json is that of a simulation to go on with.
         out: folder of the simulation; the data are OUT/T0.56.h5 and so on, a store for each temperature.
         resume: go on after an interruption.
         seed: of everything random.

@@ -102,7 +102,9 @@ def _check_folder(config: SimulateConfig, folder: Path, resume: bool) -> None:
     before, now = to_dict(stored({"config": read_json(written, CheckpointError)}, "config", SimulateConfig)), to_dict(config)
     for key in now:
         if key not in MAY_CHANGE and before[key] != now[key]:
-            raise CheckpointError(f"{folder}: the simulation was begun with {key} = {before[key]}, now it is {now[key]}; resume with the config it was begun with.")
+            raise CheckpointError(
+                f"{folder}: the simulation was begun with {key} = {before[key]}, now it is {now[key]}; to go on as it was begun, give {written} in place of a preset."
+            )
 
 
 class _Temperature:

@@ -37,7 +37,7 @@ def run(name: str, folder: Path, resume: bool, changes: dict, settings: tuple[st
         EquijaxError: see `equijax.simulate.pipeline.simulate`.
     """
     config = with_settings(PRESETS[name] if name in PRESETS else read_config(Path(name), SimulateConfig), changes, settings)
-    print(estimate(config))
+    print(estimate(config) + (" What was done before the interruption is counted too." if resume else ""))
     with _Meter(config) as meter:
         measured = simulate(config, folder, resume, meter.tell, meter.say)
     plots = write_report(measured, folder)

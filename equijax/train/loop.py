@@ -19,6 +19,7 @@ from equijax.data.pipeline import Batches
 from equijax.data.samples import Sample
 from equijax.data.splits import Split
 from equijax.errors import CheckpointError, ConfigError, TrainingError
+from equijax.inputs import InputConfig
 from equijax.metrics import selection_score
 from equijax.network import Network, count_weights
 from equijax.train.checkpoint import Checkpoints
@@ -91,7 +92,7 @@ def train(config: TrainConfig, folder: Path, cache: Cache, resume: bool = False,
             meta["seen_before"] = known.get("seen_before", [])
             state, progress = checkpoints.restore(state), Progress.from_json(known["progress"])
         elif config.start_from:
-            state, meta["seen_before"] = _started_from(state, prepared, Path(config.start_from))
+            state, meta["seen_before"] = _started_from(state, prepared, config.inputs, Path(config.start_from))
             state = jax.device_put(state, replicated(mesh))
         write_json(folder / "config.json", to_dict(config))
         write_json(folder / "run.json", meta)
@@ -102,13 +103,13 @@ def train(config: TrainConfig, folder: Path, cache: Cache, resume: bool = False,
             return loop.run(state, progress)
 
 
-def _started_from(state: TrainState, prepared: Prepared, run: Path) -> tuple[TrainState, list[str]]:
+def _started_from(state: TrainState, prepared: Prepared, inputs: InputConfig, run: Path) -> tuple[TrainState, list[str]]:
     """Return the state with the best weights of an earlier run in the place of random ones, and the fingerprints of what that run has seen.
 
     For fewer times than that run has, the linear heads of its last ones are taken; for more they stay random.
 
     Raises:
-        CheckpointError: its network is another.
+        CheckpointError: its network or its inputs are others.
         ConfigError: it has seen configurations that are to be unseen here.
     """
     predictor, meta = open_run(run)
@@ -116,6 +117,11 @@ def _started_from(state: TrainState, prepared: Prepared, run: Path) -> tuple[Tra
     for name in mine.keys() - {"outputs", "mean_degree", "kernel", "table_knots"}:
         if theirs[name] != mine[name]:
             raise CheckpointError(f"{run}: cannot be started from: network.{name} is {theirs[name]} there and {mine[name]} here; use the same network and inputs.")
+    theirs, mine = to_dict(predictor.inputs), to_dict(inputs)
+    for name in mine:
+        # Inputs of the same shapes may mean other things: weights for thermal positions would be carried on with inherent ones.
+        if theirs[name] != mine[name]:
+            raise CheckpointError(f"{run}: cannot be started from: inputs.{name} is {theirs[name]} there and {mine[name]} here; use the same inputs.")
     trained, chosen = ({meta["fingerprints"][name] for name in meta["split"][part]} for part in ("train", "validation"))
     trained |= {*meta.get("seen_before", ())}
     prints, split = prepared.fingerprints, prepared.split

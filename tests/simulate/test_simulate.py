@@ -205,7 +205,7 @@ def test_a_folder_is_not_overwritten_and_a_changed_config_not_resumed(simulated,
     folder, _ = simulated
     with pytest.raises(ConfigError, match="already holds a simulation"):
         simulate(TINY, folder)
-    with pytest.raises(CheckpointError, match="begun with trajectories = 4, now it is 6"):
+    with pytest.raises(CheckpointError, match=r"begun with trajectories = 4, now it is 6; .* give .*config\.json in place of a preset"):
         simulate(dataclasses.replace(TINY, trajectories=6), folder, resume=True)
     with pytest.raises(CheckpointError, match="holds no simulation to resume"):
         simulate(TINY, tmp_path / "nothing", resume=True)
@@ -270,6 +270,7 @@ def test_an_estimate_counts_quenches_and_takes_the_times_that_are_asked_for():
     ("settings", "message"),
     [
         ({"temperatures": []}, "at least one"),
+        ({"temperatures": 0.5}, r"temperatures is 0.5: a list is expected, also of one: \[0.5\]"),
         ({"temperatures": [0.5, -1]}, "positive numbers"),
         ({"temperatures": [0.5, 0.50000001]}, "differ in their first six digits"),
         ({"times": [float("inf")]}, "increasing positive numbers"),

@@ -353,8 +353,21 @@ def test_a_run_can_start_from_another(tmp_path, whole, cache):
         train(wider, tmp_path / "wider", cache, quiet=True)
     with pytest.raises(ConfigError, match="which is kept for validation or test here"):
         train(dataclasses.replace(still, split_seed=1), tmp_path / "leak", cache, quiet=True)
+    # Together they are scored on what both kept; one validation set may have chosen both.
+    for part in ("train", "validation", "test"):
+        assert evaluate([folder, tmp_path / "run"], cache, part=part).part == part
     # What the first run has seen is no test of the second, whatever this one was trained on.
     assert len(json.loads((tmp_path / "run" / "run.json").read_text())["seen_before"]) == 10
+
+
+def test_a_run_does_not_start_from_one_of_other_inputs(tmp_path, whole, cache):
+    """Their shapes are alike: weights for thermal positions would be carried on with centres of cages."""
+    config, folder = whole
+    with Store(config.data[0]) as store:
+        write_snapshots(tmp_path / "cages.h5", [snapshot.replace(cage_positions=snapshot.positions) for snapshot in store])
+    cages = dataclasses.replace(config, data=(str(tmp_path / "cages.h5"),), start_from=str(folder), inputs=InputConfig("cage", energy=False))
+    with pytest.raises(CheckpointError, match=r"cannot be started from: inputs\.positions is thermal there and cage here"):
+        train(cages, tmp_path / "run", cache, quiet=True)
 
 
 @pytest.mark.slow
