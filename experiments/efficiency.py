@@ -6,21 +6,24 @@ from matplotlib.figure import Figure
 from equijax.baselines.config import BASELINES
 from equijax.data.convert import write_snapshots
 from equijax.data.splits import Split
-from experiments.lab import Lab, StatePoint
+from experiments.lab import Lab, StatePoint, in_as_many_steps
 from experiments.scores import bars, by_seed
 from experiments.study import Study, main
 
 
 def run(lab: Lab) -> dict:
-    """Train on the first few configurations of the training set, and on the mean over half of the trajectories; the test stays as it is."""
+    """Train on the first few configurations of the training set, in as many steps as on all, and on the mean over half of the trajectories.
+
+    The test stays as it is. The checkpoint is chosen by no more configurations than there are to train on, but by three at least.
+    """
     point = lab.points[0]
     test = point.part("test")[0]
     assert test.times is not None
     sizes = [size for size in lab.scale.training_sizes if size < len(point.split.train)] + [len(point.split.train)]
     scores: dict = {"network": {}, "ridge": {}}
     for size in sizes:
-        split = Split(point.split.train[:size], point.split.validation, point.split.test)
-        networks = lab.networks(lab.scale.network, point, f"{size} configurations", split)
+        split = Split(point.split.train[:size], point.split.validation[: max(size, 3)], point.split.test)
+        networks = lab.networks(in_as_many_steps(lab.scale.network, size, sizes[-1]), point, f"{size} configurations", split)
         scores["network"][str(size)] = by_seed(lab.scored(networks, point))
         scores["ridge"][str(size)] = by_seed(lab.scored([lab.fit(lab.scale.baseline(BASELINES["ridge"]), point, 0, split)], point))
     out = {"point": point.label, "times": test.times.tolist(), "trajectories": test.trajectories, "sizes": sizes, "scores": scores}

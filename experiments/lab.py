@@ -136,6 +136,11 @@ class Lab:
         return [score(model, tested, targets or TargetConfig(), align) for model in models]
 
 
+def in_as_many_steps(config: TrainConfig, count: int, of: int) -> TrainConfig:
+    """Return the training with as many steps on `count` configurations as it has on `of`: otherwise fewer data would mean less training too."""
+    return dataclasses.replace(config, epochs=-(-config.epochs * of // count), patience=-(-config.patience * of // count))
+
+
 def refitted(network: Predictor, target: StatePoint, targets: TargetConfig) -> list[Scored]:
     """Score a linear decoder on the network's frozen invariants, its penalty chosen on validation, or by leaving training configurations out in turn."""
     parts = {name: target.part(name) for name in ("train", "validation", "test")}

@@ -5,13 +5,13 @@ import dataclasses
 from matplotlib.figure import Figure
 
 from equijax.data.splits import Split
-from experiments.lab import Lab, refitted
+from experiments.lab import Lab, in_as_many_steps, refitted
 from experiments.scores import by_seed, paired
 from experiments.study import Study, main, panel
 
 
 def run(lab: Lab) -> dict:
-    """Between every two temperatures, with few and with all configurations of the second."""
+    """Between every two temperatures, with few and with all configurations of the second; from scratch in as many steps with few as with all."""
     out: dict = {}
     for source in lab.points:
         networks = lab.networks(lab.scale.network, source, f"trained at {source.label}")
@@ -26,7 +26,7 @@ def run(lab: Lab) -> dict:
                 split = Split(target.split.train[:count], target.split.validation, target.split.test)
                 part = dataclasses.replace(target, split=split)
                 rows[f"frozen layers, linear decoder of {count}"] = by_seed([refitted(network, part, lab.scale.network.targets) for network in networks])
-                scratch = lab.networks(lab.scale.network, part, f"{target.label}, {count} from scratch")
+                scratch = lab.networks(in_as_many_steps(lab.scale.network, count, len(target.split.train)), part, f"{target.label}, {count} from scratch")
                 rows[f"from scratch, {count}"] = by_seed(lab.scored(scratch, part))
             tests = {str(n): paired(rows[f"frozen layers, linear decoder of {n}"], rows[f"from scratch, {n}"]) for n in (few, len(target.split.train))}
             ceiling = rows["as it is"]["ceiling"]

@@ -43,8 +43,8 @@ def train(
     """Train a network, or fit a baseline.
 
     Args:
-        config: a preset (paper, inherent, ends, quickstart, chain; baselines: ridge, ridge-thermal, ridge-inherent, perceptron, energy, density, bapst), or a
-            YAML or JSON file (of a baseline, if it names a `model`).
+        config: a preset (paper, inherent, quickstart, chain, fine-tune, ends; baselines: ridge, ridge-thermal, ridge-inherent, perceptron, energy, density,
+            bapst), or a YAML or JSON file (of a baseline, if it names a `model`).
         out: folder of the run.
         data: files, folders or archives with measured propensities.
         resume: go on from the newest checkpoint of the run.
