@@ -7,8 +7,9 @@ from tqdm import tqdm
 
 from equijax.data.cache import Cache
 from equijax.data.formats import read_snapshots
-from equijax.data.formats.atoms import write_extxyz
+from equijax.data.formats.extxyz import write_extxyz
 from equijax.data.samples import Quenches
+from equijax.errors import DataFormatError
 from equijax.model import Model
 from equijax.snapshot import Snapshot
 
@@ -29,8 +30,11 @@ def predict_file(source: Path, model: Model, out: Path, cache: Cache, quiet: boo
         quiet: no progress bar.
 
     Raises:
+        DataFormatError: the name of the file to write is not that of an extxyz file.
         EquijaxError: the file or a configuration in it is not usable; nothing is written then.
     """
+    if out.suffix not in {".extxyz", ".xyz"}:
+        raise DataFormatError(f"{out}: predictions are written as extxyz; give a name that ends in .extxyz.")
     quench = Quenches(cache)
     done: list[Snapshot] = []
     columns = []

@@ -40,11 +40,11 @@ def simulate(
 
 
 def quench(source: Annotated[Path, tyro.conf.Positional], out: Path, tolerance: float = 1e-5, max_steps: int = 50_000) -> None:
-    """Find the inherent structures of configurations by FIRE.
+    """Find the inherent structures of Kob-Andersen configurations by FIRE, whatever inherent structures they have; files do not know another potential.
 
     Args:
         source: file or folder in any format equijax reads.
-        out: the extxyz file or native store (.h5) to write.
+        out: the extxyz file or native store (.h5) to write: the configurations, with inherent positions and energies beside them.
         tolerance: largest force on any particle at the minimum.
         max_steps: of FIRE, for each configuration.
     """
@@ -76,7 +76,7 @@ def convert(sources: Annotated[Paths, tyro.conf.Positional], out: Path, quench: 
     Args:
         sources: files, folders or archives.
         out: the file to write, .h5 or .extxyz.
-        quench: add inherent structures where they are missing.
+        quench: add inherent structures where they are missing (of the Kob-Andersen potential).
         single: store single precision: half the size.
     """
     from equijax.data.convert import write_snapshots

@@ -1,12 +1,13 @@
 """Writing data sets, and saying what they hold."""
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from equijax.data.formats import read_snapshots
-from equijax.data.formats.atoms import write_extxyz
+from equijax.data.formats.extxyz import write_extxyz
 from equijax.data.splits import origin
 from equijax.data.store import StoreWriter
 from equijax.errors import DataFormatError
@@ -32,35 +33,59 @@ def write_snapshots(path: Path, snapshots: Iterable[Snapshot], single: bool = Fa
     raise DataFormatError(f"{path}: no writer for this kind of file; expected .h5 or .extxyz.")
 
 
-def summary(path: Path) -> Iterator[str]:
-    """Yield lines that say what a data set holds, reading one configuration at a time."""
-    count, single, first, halves, energy, mean = 0, 0, None, [], [], []
-    for snapshot in read_snapshots(path):
-        first = first or snapshot
-        count += 1
-        single += snapshot.name != origin(snapshot.name)
+@dataclasses.dataclass
+class _Point:
+    """What configurations of one temperature, measured at the same times, have in common."""
+
+    first: Snapshot
+    count: int = 0
+    single: int = 0
+    halves: list[np.ndarray] = dataclasses.field(default_factory=list)
+    energy: list[float] = dataclasses.field(default_factory=list)
+    mean: list[np.ndarray] = dataclasses.field(default_factory=list)
+
+    def add(self, snapshot: Snapshot) -> None:
+        self.count += 1
+        self.single += snapshot.name != origin(snapshot.name)
         chosen = snapshot.types == 0
         if snapshot.propensity is not None:
-            mean.append(snapshot.propensity[chosen].mean(0))
+            self.mean.append(snapshot.propensity[chosen].mean(0))
         if snapshot.propensity_halves is not None:
-            halves.append(snapshot.propensity_halves[:, chosen])
+            self.halves.append(snapshot.propensity_halves[:, chosen])
         if snapshot.inherent_energy is not None:
-            energy.append(snapshot.inherent_energy.mean())
-    if first is None:
+            self.energy.append(float(snapshot.inherent_energy.mean()))
+
+    def lines(self) -> Iterator[str]:
+        first, s = self.first, "s" if self.count != 1 else ""
+        yield f"{self.count} configuration{s}" + (f", {self.single} of them known by single trajectories" if self.single else "") + f", the first is {first.name}"
+        mixture = ", ".join(f"{n} {t}" for n, t in zip(np.bincount(first.types), TYPE_NAMES, strict=False))
+        yield f"{len(first)} particles ({mixture}), box {first.box.tolist()}, density {_density(first)}, temperature {first.temperature}"
+        known = "positions" if first.inherent_positions is not None else "none"
+        yield f"inherent structures: {known}" + (f", energy per particle {np.mean(self.energy):.4f}" if self.energy else "")
+        if first.times is None or not self.mean:
+            yield "no measured propensity"
+            return
+        yield f"trajectories: {first.trajectories or 'not said'}"
+        for t, time in enumerate(first.times):
+            line = f"t = {time:g}: mean propensity of A {np.mean([mean[t] for mean in self.mean]):.4f}"
+            if self.halves:
+                line += f", noise ceiling {noise_ceiling(*np.concatenate([half[:, :, t] for half in self.halves], axis=1)):.3f} pooled"
+            yield line
+
+
+def _density(snapshot: Snapshot) -> str:
+    if np.ptp(snapshot.positions[:, 2]) == 0:
+        return f"{len(snapshot) / float(np.prod(snapshot.box[:2])):.4f} in the plane"
+    return f"{snapshot.density:.4f}"
+
+
+def summary(path: Path) -> Iterator[str]:
+    """Yield lines that say what a data set holds, for each temperature and set of times, reading one configuration at a time."""
+    points: dict[tuple, _Point] = {}
+    for snapshot in read_snapshots(path):
+        times = () if snapshot.times is None else tuple(f"{time:.4g}" for time in snapshot.times)
+        points.setdefault((snapshot.temperature, times), _Point(snapshot)).add(snapshot)
+    if not points:
         yield f"{path}: no configuration."
-        return
-    kinds = np.bincount(first.types)
-    yield f"{count} configuration{'s' if count != 1 else ''}" + (f", {single} of them known by single trajectories" if single else "") + f", the first is {first.name}"
-    mixture = ", ".join(f"{n} {t}" for n, t in zip(kinds, TYPE_NAMES, strict=False))
-    yield f"{len(first)} particles ({mixture}), box {first.box.tolist()}, density {first.density:.4f}, temperature {first.temperature}"
-    yield f"inherent structures: {'positions' if first.inherent_positions is not None else 'none'}" + (f", energy per particle {np.mean(energy):.4f}" if energy else "")
-    if first.times is None or not mean:
-        yield "no measured propensity"
-        return
-    yield f"trajectories: {first.trajectories or 'not said'}"
-    same = all(len(m) == len(mean[0]) for m in mean) and (not halves or all(h.shape[2] == len(mean[0]) for h in halves))
-    for t, time in enumerate(first.times if same else []):
-        line = f"t = {time:g}: mean propensity of A {np.mean([m[t] for m in mean]):.4f}"
-        if halves:
-            line += f", noise ceiling {noise_ceiling(*np.concatenate([h[:, :, t] for h in halves], axis=1)):.3f} pooled"
-        yield line
+    for point in points.values():
+        yield from point.lines()

@@ -77,7 +77,8 @@ class Chain:
     def _run(self, number: int) -> dict[str, np.ndarray]:
         start = self.start if number == 0 else self._trajectory(number - 1)["end"]
         momenta = maxwell(np.random.SeedSequence([*self.seed, number]), start.shape, self.ensemble.temperature)
-        session = self.engine.session(self.ensemble, start, momenta, number)
+        noise = int(np.random.SeedSequence([*self.seed, number, 1]).generate_state(1)[0] % 2**31)
+        session = self.engine.session(self.ensemble, start, momenta, noise)
         energy = session.potential_energy() + kinetic_energy(momenta)
         last = self.steps[-1]
         about = functools.partial(self.tell, f"T = {self.ensemble.temperature:g}, trajectory {number + 1} of the chain", last * self.ensemble.time_step)

@@ -26,9 +26,9 @@ from equijax.simulate.liquid import make_system
 from equijax.snapshot import Snapshot
 from equijax.versions import machine, versions
 
-MAY_CHANGE = ("configurations", "longest_wait", "lammps")
-"""Settings that a resumed simulation may change: more configurations are added to those that there are, and the others decide how long is waited, and how
-a program is called."""
+MAY_CHANGE = ("temperatures", "configurations", "longest_wait", "lammps")
+"""Settings that a resumed simulation may change: configurations and temperatures are added to those that there are (or one that came to no equilibrium left
+out), and the others decide how long is waited, and how a program is called."""
 
 Tell = Callable[[str, float, int], None]
 """Called with what is being done, the time units it takes, and the steps just taken."""
@@ -61,8 +61,15 @@ def make_engine(config: SimulateConfig, system: System) -> Engine:
     return JaxMd(system, config.tables)
 
 
-def simulate(config: SimulateConfig, folder: Path, resume: bool = False, tell: Tell = lambda *_: None, say: Callable[[str], None] = print) -> list[Measured]:
-    """Simulate a data set and write it to `folder`, a store T0.56.h5 and so on for each temperature: their times differ.
+def simulate(
+    config: SimulateConfig,
+    folder: Path,
+    resume: bool = False,
+    tell: Tell = lambda *_: None,
+    say: Callable[[str], None] = print,
+    done: Callable[[Measured], None] = lambda _: None,
+) -> list[Measured]:
+    """Simulate a data set and write it to `folder`, a store T0.56.h5 and so on for each temperature as soon as it is measured: their times differ.
 
     Args:
         config: of the simulation.
@@ -70,6 +77,7 @@ def simulate(config: SimulateConfig, folder: Path, resume: bool = False, tell: T
         resume: go on after an interruption, with exactly the numbers that would have come out (by jax-md on the same number of the same CPU's cores).
         tell: hears of progress.
         say: hears sentences.
+        done: hears of each temperature when its store is written.
 
     Raises:
         ConfigError: the folder already holds a simulation.
@@ -81,12 +89,15 @@ def simulate(config: SimulateConfig, folder: Path, resume: bool = False, tell: T
     engine = make_engine(config, system)
     parts = [_Temperature(config, temperature, system, engine, folder / f"T{temperature:g}", tell, say) for temperature in config.temperatures]
     write_json(folder / "config.json", to_dict(config))
-    measured = [part.run() for part in parts]
-    for one in measured:
+    measured = []
+    for part in parts:
+        one = part.run()
         with StoreWriter(one.store, single=True) as writer:
             for file in one.files:
                 with Store(file) as store:
                     writer.append(store[0])
+        measured.append(one)
+        done(one)
     write_json(folder / "run.json", {"config": to_dict(config), "versions": versions(), "machine": machine()})
     return measured
 

@@ -10,7 +10,7 @@ from equijax.configs import read_config, with_settings
 from equijax.md.kob_andersen import KOB_ANDERSEN
 from equijax.simulate.config import PRESETS, SimulateConfig
 from equijax.simulate.liquid import expected_time
-from equijax.simulate.pipeline import simulate
+from equijax.simulate.pipeline import Measured, simulate
 from equijax.simulate.report import lines, summary, write_report
 
 RATE = {"cpu": 2.0e6, "gpu": 1.0e8, "tpu": 5.0e7}
@@ -38,15 +38,24 @@ def run(name: str, folder: Path, resume: bool, changes: dict, settings: tuple[st
     """
     config = with_settings(PRESETS[name] if name in PRESETS else read_config(Path(name), SimulateConfig), changes, settings)
     print(estimate(config) + (" What was done before the interruption is counted too." if resume else ""))
-    with _Meter(config) as meter:
-        measured = simulate(config, folder, resume, meter.tell, meter.say)
+    measured: list[Measured] = []
+    try:
+        with _Meter(config) as meter:
+            simulate(config, folder, resume, meter.tell, meter.say, measured.append)
+    finally:
+        # Also where a later temperature comes to no equilibrium.
+        if measured:
+            _report(measured, folder)
+    print(f"Now train on them: equijax train {'chain' if config.chain else 'paper'} --data {measured[-1].store} --out runs/mine")
+
+
+def _report(measured: list[Measured], folder: Path) -> None:
     plots = write_report(measured, folder)
     for one in measured:
         print("\n".join(lines(summary(one))))
     for one in measured:
         print(f"{one.store}: {len(one.files)} configurations, {one.store.stat().st_size / 2**20:.1f} MiB")
     print(f"{folder / 'report.json'}, {', '.join(plot.name for plot in plots)}")
-    print(f"Now train on them: equijax train {'chain' if config.chain else 'paper'} --data {measured[-1].store} --out runs/mine")
 
 
 def estimate(config: SimulateConfig) -> str:

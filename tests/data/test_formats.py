@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from equijax.data.formats import read_snapshot, read_snapshots
-from equijax.data.formats.atoms import write_extxyz
+from equijax.data.formats.extxyz import write_extxyz
 from equijax.errors import DataFormatError, SnapshotError
 
 N = 10
@@ -145,9 +145,10 @@ def test_a_pickle_that_wants_to_run_code_is_refused(tmp_path):
 def test_extxyz_both_ways(tmp_path, liquid):
     path = tmp_path / "frames.extxyz"
     other = liquid.replace(name="plain", inherent_positions=None, inherent_energy=None, times=None, propensity=None, propensity_halves=None)
+    liquid = liquid.replace(bond_breaking=liquid.propensity / 3)
     write_extxyz(path, [liquid, other])
     back, plain = read_snapshots(path)
-    for field in ("positions", "inherent_positions", "inherent_energy", "propensity", "propensity_halves"):
+    for field in ("positions", "inherent_positions", "inherent_energy", "propensity", "propensity_halves", "bond_breaking"):
         assert np.abs(getattr(back, field) - getattr(liquid, field)).max() < 1e-8  # eight decimals in the text
         assert getattr(plain, field) is None or field == "positions"
     assert np.array_equal(back.types, liquid.types)
@@ -155,14 +156,85 @@ def test_extxyz_both_ways(tmp_path, liquid):
     assert (back.name, back.temperature, back.trajectories) == (liquid.name, liquid.temperature, liquid.trajectories)
 
 
-def test_a_lammps_dump_is_read_through_ase(tmp_path):
-    path = tmp_path / "traj.lammpstrj"
-    frame = "ITEM: TIMESTEP\n{t}\nITEM: NUMBER OF ATOMS\n3\nITEM: BOX BOUNDS pp pp pp\n0 6\n0 6\n0 6\nITEM: ATOMS id type x y z\n2 2 3 3 3\n1 1 1 1 1\n3 1 5 5 5\n"
-    path.write_text(frame.format(t=0) + frame.format(t=10))
-    first, second = read_snapshots(path)
+DUMP = """ITEM: TIMESTEP
+0
+ITEM: NUMBER OF ATOMS
+3
+ITEM: BOX BOUNDS pp pp pp
+-1 5
+0 6
+0 6
+ITEM: ATOMS id type x y z
+2 2 2 3 3
+1 1 0 1 1
+3 1 4 5 5.25
+"""
+
+
+def test_a_lammps_dump_is_read_in_the_order_of_ids_from_the_corner_of_its_box(tmp_path):
+    first, second = read_snapshots(write(tmp_path / "traj.lammpstrj", "ITEM: UNITS\nlj\n" + DUMP + DUMP.replace("TIMESTEP\n0", "TIMESTEP\n10")))
     assert first.types.tolist() == [0, 1, 0]
-    assert first.positions[1].tolist() == [3, 3, 3]
+    assert first.positions.tolist() == [[1, 1, 1], [3, 3, 3], [5, 5, 5.25]]
     assert second.box.tolist() == [6, 6, 6]
+    assert [first.name, second.name] == [f"{tmp_path.name}/traj/0", f"{tmp_path.name}/traj/1"]
+
+
+def _with_rows(text, columns, *rows):
+    return text[: text.index("id type")] + "\n".join([columns, *rows]) + "\n"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("BOUNDS pp pp pp", "BOUNDS"),  # as older programs write it
+        lambda text: text.replace("BOUNDS pp pp pp\n-1 5\n0 6\n0 6", "BOUNDS xy xz yz pp pp pp\n-1 5 0\n0 6 0\n0 6 0.0"),
+        lambda text: text.replace("x y z", "xu yu zu"),
+        lambda text: _with_rows(text, "id type xs ys zs", "2 2 .5 .5 .5", f"1 1 {1 / 6} {1 / 6} {1 / 6}", f"3 1 {5 / 6} {5 / 6} .875"),
+        lambda text: _with_rows(text, "id element type x y z mass", "2 H 2 2 3 3 1", "1 He 1 0 1 1 1", "3 He 1 4 5 5.25 1"),
+        lambda text: text + "\n",
+    ],
+    ids=["no labels", "zero tilt", "unwrapped", "scaled", "element and mass beside type", "empty line at the end"],
+)  # fmt: skip
+def test_dumps_of_other_programs_and_settings_are_the_same(tmp_path, change):
+    found, same = (read_snapshot(write(tmp_path / name, text)) for name, text in (("a.dump", DUMP), ("b.dump", change(DUMP))))
+    assert np.abs(found.positions - same.positions).max() < 1e-15
+    assert np.array_equal(found.types, same.types)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (DUMP.removesuffix("3 1 4 5 5.25\n"), "holds 2 of its 3 particles: the dump is cut off"),
+        (DUMP.removesuffix("5\n"), "the last line has no end"),
+        (DUMP + DUMP[:40], r"frame 1: the dump is cut off here"),
+        (DUMP.replace("5 5.25", "5"), "not every line has numbers for id type x y z"),
+        (DUMP.replace("pp pp pp", "pp ff pp"), "the boundaries are pp ff pp; only boxes that are periodic"),
+        (DUMP.replace("pp pp pp\n-1 5", "xy xz yz pp pp pp\n-1 5 0.5"), "is not orthorhombic"),
+        (DUMP.replace("id type x", "id kind x"), "has the columns id kind x y z; dump at least: id type x y z"),
+        (DUMP.replace("2 2 2 3", "2 3 2 3"), r"particle types \[1\.0, 3\.0\] are not understood"),
+        (DUMP.replace("\n2 2", "\n1 2"), "1 particles have the id of another"),
+        (DUMP.replace("\n3\n", "\n2\n"), "expected a line that begins with ITEM:, found '3 1 4 5 5.25'"),
+        (DUMP.replace("-1 5", "-1 x"), "'-1 x' are not numbers"),
+    ],
+)
+def test_a_dump_that_is_not_whole_is_refused(tmp_path, text, message):
+    with pytest.raises(DataFormatError, match=message):
+        list(read_snapshots(write(tmp_path / "a.dump", text)))
+
+
+@pytest.mark.parametrize(
+    ("properties", "rows"),
+    [
+        ("species:S:1:pos:R:3", "A 1 1 1\nB 3 3 3\nA 5 5 5\n"),
+        ("species:S:1:pos:R:3", "1 1 1 1\n2 3 3 3\n1 5 5 5\n"),
+        ("species:I:1:pos:R:3", "1 1 1 1\n2 3 3 3\n1 5 5 5\n"),
+        ("species:S:1:pos:R:3:type:I:1", "X 1 1 1 0\nX 3 3 3 1\nX 5 5 5 0\n"),
+        ("type:S:1:pos:R:3", "A 1 1 1\nB 3 3 3\nA 5 5 5\n"),
+        ("pos:R:3:Z:I:1", "1 1 1 1\n3 3 3 2\n5 5 5 1\n"),
+    ],
+)
+def test_types_in_extxyz_have_the_names_that_people_give_them(tmp_path, properties, rows):
+    assert read_snapshot(write(tmp_path / "a.extxyz", EXTXYZ.replace("species:S:1:pos:R:3", properties) + rows)).types.tolist() == [0, 1, 0]
 
 
 def test_species_numbers_count_from_one_also_where_only_one_is_there(tmp_path):
@@ -207,8 +279,9 @@ EXTXYZ = '3\nLattice="6 0 0 0 6 0 0 0 6" Properties=species:S:1:pos:R:3 pbc="T T
         (lambda d: write(d / "N10T0.44_1.npz", glassbench(types=np.zeros(N, int))[0]), r"types are \[0\]; GlassBench writes 1 for A"),
         (lambda d: write(d / "N10T0.45_1.npz", glassbench()[0]), "no time grid is known for T = 0.45"),
         (lambda d: write(d / "a.extxyz", EXTXYZ + "H 1 1 1\nHe 3 3 3\n"), "ASE cannot read it"),
-        (lambda d: write(d / "a.extxyz", EXTXYZ + "H 1 1 1\nHe 3 3 3\nAu 5 5 5\n"), r"particle types \[1, 2, 79\] are not understood"),
+        (lambda d: write(d / "a.extxyz", EXTXYZ + "H 1 1 1\nHe 3 3 3\nAu 5 5 5\n"), r"particle types \['Au', 'H', 'He'\] are not understood"),
         (lambda d: write(d / "a.extxyz", EXTXYZ.replace("0 6 0 0", "1 6 0 0") + "H 1 1 1\nHe 3 3 3\nH 5 5 5\n"), "not orthorhombic"),
+        (lambda d: write(d / "a.extxyz", EXTXYZ.replace("T T T", "T T F") + "H 1 1 1\nHe 3 3 3\nH 5 5 5\n"), "only boxes that are periodic in all directions"),
         (lambda d: write(d / "a.extxyz", "2\nProperties=species:S:1:pos:R:3\nH 1 1 1\nHe 3 3 3\n"), "no periodic box"),
         (lambda d: write(d / "a.extxyz", EXTXYZ + "H 1 1 nan\nHe 3 3 3\nH 5 5 5\n"), r"positions\[0, 2\] is nan"),
     ],

@@ -142,6 +142,14 @@ def test_convert_and_inspect(data, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "6 configurations, the first is toy/0" in shown
     assert "t = 4120: mean propensity of A" in shown
+    # Two temperatures in one folder are two blocks: means over both would be of no state point.
+    hotter = [snapshot.replace(name=f"hot/{i}", temperature=0.9, times=[0.5, 50.0]) for i, snapshot in enumerate(read_snapshots(data / "toy.h5"))]
+    write_snapshots(tmp_path / "hot.h5", hotter[:2])
+    main(["data", "inspect", str(tmp_path)])
+    shown = capsys.readouterr().out
+    assert "2 configurations, the first is hot/0" in shown
+    assert "6 configurations, the first is toy/0" in shown
+    assert {"t = 50", "t = 4120"} <= {line.partition(":")[0] for line in shown.splitlines()}
 
 
 def test_quench_writes_minima_and_reports(tmp_path, capsys):
@@ -209,6 +217,7 @@ def small_box(folder):
         (lambda d, t: ["data", "ends", botan(t)[0], "--out", t / "ends.h5", "--most", "-1", "--no-quench"], "most is -1; expected 1 or more"),
         (lambda d, t: ["evaluate", t], "is not the folder of a run"),
         (lambda d, t: ["predict", d / "frame.extxyz", "--model", t / "none", "--out", t / "out.extxyz"], "is not the folder of a run"),
+        (lambda d, t: ["predict", d / "frame.extxyz", "--model", "ka-0.56", "--out", t / "out.h5"], "predictions are written as extxyz"),
         (lambda d, t: ["data", "fetch", "glass"], "there is no public set 'glass'"),
         (lambda d, t: ["data", "fetch", "botan"], "say --yes"),
     ],

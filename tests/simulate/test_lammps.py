@@ -46,7 +46,7 @@ def test_both_engines_move_particles_alike(dimensions):
 
 @pytest.mark.slow
 @needs_lammps
-@pytest.mark.parametrize("kind", ["nve", "nose-hoover"])
+@pytest.mark.parametrize("kind", ["nve", "nose-hoover", "langevin"])
 def test_lammps_goes_on_from_what_was_kept(kind):
     system, positions, momenta = melted(Mixture(216))
     engine, ensemble = Lammps(system), Ensemble(kind, 1.5)

@@ -15,8 +15,10 @@ import yaml
 from equijax.configs import from_dict, to_dict
 from equijax.data.store import Store
 from equijax.errors import CheckpointError, ConfigError, ConvergenceError, DataFormatError, EquijaxError
+from equijax.md.integrators import Ensemble
 from equijax.md.observables import WAVE_NUMBER
 from equijax.simulate import pieces
+from equijax.simulate.chain import Chain
 from equijax.simulate.config import PRESETS, Mixture, SimulateConfig
 from equijax.simulate.engine import JaxMd
 from equijax.simulate.equilibrate import FRAMES, compare
@@ -24,7 +26,7 @@ from equijax.simulate.isoconfigurational import step_numbers
 from equijax.simulate.liquid import expected_time, lattice, make_system
 from equijax.simulate.pipeline import simulate
 from equijax.simulate.report import summary, write_report
-from equijax.simulate.run import estimate
+from equijax.simulate.run import estimate, run
 
 TINY = SimulateConfig((1.5,), Mixture(216), configurations=3, trajectories=4, times=(0.05, 0.5, 1.0), replicas=2, waiting=4.0, spacing=1.0, cage=True)
 
@@ -144,6 +146,29 @@ def test_a_chain_goes_on_with_the_same_numbers(chained, tmp_path):
             np.testing.assert_array_equal(a.propensity_halves, b.propensity_halves)
 
 
+def test_noise_along_chains_differs_by_seed_temperature_and_trajectory(tmp_path):
+    system = make_system(Mixture(216), 0)
+    seeds = []
+
+    class Recording:
+        def prepare(self, *_):
+            pass
+
+        def session(self, ensemble, positions, momenta, seed):
+            seeds.append(seed)
+            raise ConvergenceError("only its seed is asked for")
+
+    for seed in ((0, 5, 560_000), (1, 5, 560_000), (0, 5, 640_000)):
+        for number in (0, 1):
+            folder = tmp_path / f"{seed}"
+            if number:
+                pieces.save(folder / "0000.npz", {"end": np.zeros((1, 216, 3))})
+            chain = Chain(Recording(), system, Ensemble("langevin", 0.56), np.zeros((1, 216, 3)), [10], False, seed, folder, lambda *_: None)
+            with pytest.raises(ConvergenceError):
+                chain.link(0)
+    assert len(set(seeds)) == 6
+
+
 def test_a_chain_has_liquids_of_its_own(simulated, chained):
     """With the seed of an ensemble set too: nothing that is tested on lies on a chain that is trained on."""
     (folder, _), (other, _, _) = simulated, chained
@@ -209,6 +234,22 @@ def test_a_folder_is_not_overwritten_and_a_changed_config_not_resumed(simulated,
         simulate(dataclasses.replace(TINY, trajectories=6), folder, resume=True)
     with pytest.raises(CheckpointError, match="holds no simulation to resume"):
         simulate(TINY, tmp_path / "nothing", resume=True)
+
+
+def test_a_temperature_that_is_refused_does_not_withhold_the_others(simulated, tmp_path, capsys):
+    """What is measured is readable and reported, and without the other temperature the simulation can be finished."""
+    folder = tmp_path / "two"
+    shutil.copytree(simulated[0], folder)
+    for written in ("T1.5.h5", "run.json"):
+        (folder / written).unlink()
+    with pytest.raises(ConvergenceError, match=r"T = 0\.4: no equilibrium"):
+        run(str(folder / "config.json"), folder, True, {"longest_wait": 25.0}, ("temperatures=[1.5,0.4]",))
+    assert "T = 1.5: 3 configurations of 216 particles" in capsys.readouterr().out
+    assert [numbers["temperature"] for numbers in json.loads((folder / "report.json").read_text())] == [1.5]
+    with Store(simulated[0] / "T1.5.h5") as before, Store(folder / "T1.5.h5") as found:
+        for a, b in zip(before, found, strict=True):
+            np.testing.assert_array_equal(a.propensity_halves, b.propensity_halves)
+    assert len(simulate(TINY, folder, resume=True, say=lambda _: None)) == 1
 
 
 def test_what_cannot_come_to_equilibrium_is_refused_and_kept(tmp_path):

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from equijax.data.formats.atoms import read_atoms
 from equijax.data.formats.deepmind import read_deepmind, read_deepmind_trajectories
+from equijax.data.formats.extxyz import read_extxyz
+from equijax.data.formats.lammps_dump import read_dump
 from equijax.data.formats.numpy_files import read_botan_trajectories, read_npz
 from equijax.data.store import Store
 from equijax.errors import DataFormatError
@@ -45,8 +46,10 @@ def read_snapshots(path: str | Path) -> Iterator[Snapshot]:
     elif path.suffix in {".h5", ".hdf5"}:
         with Store(path) as store:
             yield from store
-    elif path.suffix in {".extxyz", ".xyz", ".dump", ".lammpstrj"}:
-        yield from read_atoms(path)
+    elif path.suffix in {".extxyz", ".xyz"}:
+        yield from read_extxyz(path)
+    elif path.suffix in {".dump", ".lammpstrj"}:
+        yield from read_dump(path)
     elif path.suffix == ".zip":
         raise DataFormatError(f"{path}: unpack it first, and give what is inside (of GlassBench, a file such as KA_models/T0.44.tar.gz is read as it is).")
     else:

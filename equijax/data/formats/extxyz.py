@@ -1,5 +1,7 @@
-"""extxyz and LAMMPS text dumps through ASE: types as numbers 1 and 2 and as a column `type` of 0 and 1."""
+"""extxyz through ASE: types as a column `type` of 0 and 1, or as species: H and He, A and B, or 1 and 2."""
 
+import io
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -11,18 +13,23 @@ from equijax.data.files import whole_file
 from equijax.errors import DataFormatError, EquijaxError
 from equijax.snapshot import Snapshot
 
-_DUMPS = {".dump", ".lammpstrj"}
-_PER_PARTICLE = ("inherent_positions", "inherent_energy", "cage_positions", "propensity")
+_PER_PARTICLE = ("inherent_positions", "inherent_energy", "cage_positions", "propensity", "bond_breaking")
+_PER_TIME = ("propensity", "bond_breaking")
+
+_SPECIES = re.compile(r"(?<![A-Za-z_])species:[SI]:1(?!\d)")
+_NAMES = {"A": 0, "B": 1, "1": 0, "2": 1, "H": 0, "He": 1}
 
 
-def read_atoms(path: Path) -> Iterator[Snapshot]:
-    """Yield the frames of a file that ASE reads (extxyz, LAMMPS text dump).
+def read_extxyz(path: Path) -> Iterator[Snapshot]:
+    """Yield the frames of an extxyz file.
 
     Raises:
-        DataFormatError: ASE cannot read it, it has no periodic orthorhombic box, or its types are not two.
+        DataFormatError: ASE cannot read it, a frame has no periodic orthorhombic box, or its types are not understood.
     """
     try:
-        frames = ase.io.iread(path, index=":", format="lammps-dump-text" if path.suffix in _DUMPS else "extxyz")
+        # Species need not be chemical elements, which is what ASE takes a column of that name for.
+        text = _SPECIES.sub("kind:S:1", path.read_text())
+        frames = ase.io.iread(io.StringIO(text), index=":", format="extxyz")
         for number, atoms in enumerate(frames):
             yield _snapshot(atoms, path, number)
     except EquijaxError:
@@ -42,20 +49,22 @@ def _snapshot(atoms: ase.Atoms, path: Path, number: int) -> Snapshot:
         raise DataFormatError(f"{where}: the cell {cell.tolist()} is not orthorhombic; only boxes with right angles are supported.")
     if np.any(np.diag(cell) <= 0):
         raise DataFormatError(f'{where}: no periodic box; write Lattice="L 0 0 0 L 0 0 0 L" in the comment line.')
+    if not all(atoms.pbc):
+        raise DataFormatError(f"{where}: pbc is {atoms.pbc.tolist()}; only boxes that are periodic in all directions are supported.")
     info = atoms.info
     halves = [atoms.arrays.get(f"propensity_half_{k}") for k in (1, 2)]
     fields: dict = {key: atoms.arrays[key] for key in _PER_PARTICLE if key in atoms.arrays}
     times = np.atleast_1d(np.asarray(info["times"], float)) if "times" in info else None
     if times is not None:
-        for key in [key for key in fields if key == "propensity"]:
+        for key in fields.keys() & {*_PER_TIME}:
             fields[key] = fields[key].reshape(len(atoms), -1)
         if halves[0] is not None and halves[1] is not None:
             fields["propensity_halves"] = np.stack([half.reshape(len(atoms), -1) for half in halves])  # type: ignore[union-attr]
     else:
-        fields.pop("propensity", None)
+        fields = {key: values for key, values in fields.items() if key not in _PER_TIME}
     return Snapshot(
         positions=atoms.positions,
-        types=_types(atoms, where, path.suffix in _DUMPS),
+        types=_types(atoms, where),
         box=np.diag(cell),
         name=str(info.get("name", f"{path.absolute().parent.name}/{path.stem}/{number}")),
         temperature=float(info["temperature"]) if "temperature" in info else None,
@@ -65,16 +74,20 @@ def _snapshot(atoms: ase.Atoms, path: Path, number: int) -> Snapshot:
     )
 
 
-def _types(atoms: ase.Atoms, where: str, dump: bool) -> np.ndarray:
-    column = atoms.arrays.get("type")
-    found = atoms.numbers if column is None or dump else column
+def _types(atoms: ase.Atoms, where: str) -> np.ndarray:
+    found = next((atoms.arrays[column] for column in ("type", "kind") if column in atoms.arrays), atoms.numbers)
     values = np.unique(found)
-    if column is not None and not dump and np.isin(values, (0, 1)).all():
+    if found.dtype.kind in "OSU":
+        if {*values} <= _NAMES.keys():
+            return np.array([_NAMES[name] for name in found], np.int32)
+    elif "type" in atoms.arrays and np.isin(values, (0, 1)).all():
         return found.astype(np.int32)
-    # Species numbers count from one, also where only one species is there; so does a column that holds a two.
-    if np.isin(values, (1, 2)).all():
+    # Numbers of elements count from one, also where only one is there; so does a column that holds a two.
+    elif np.isin(values, (1, 2)).all():
         return found.astype(np.int32) - 1
-    raise DataFormatError(f"{where}: particle types {values[:6].tolist()} are not understood; use a column type with 0 = A, 1 = B, or species numbers 1 = A, 2 = B.")
+    raise DataFormatError(
+        f"{where}: particle types {values[:6].tolist()} are not understood; use a column type:I:1 with 0 = A and 1 = B, or species named A and B, 1 and 2, or H and He."
+    )
 
 
 def write_extxyz(path: Path, snapshots: Iterable[Snapshot], columns: Iterable[Mapping[str, np.ndarray]] | None = None) -> None:
