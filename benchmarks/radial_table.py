@@ -43,8 +43,10 @@ class Settings:
 def filter_errors(predictor: Predictor, knots: int) -> dict[str, float]:
     """Return the largest error of values and slopes over all layers, relative to the largest value and slope: table in float32, network in float64."""
     network, params = predictor.network, predictor.variables["params"]
-    later = params["later"]["layer"]["convolution"] if network.layers > 1 else None
-    layers = [params["first"]["convolution"]] + [jax.tree.map(lambda leaf, n=n: leaf[n], later) for n in range(network.layers - 1)]
+    layers = []
+    for graph in ("", "other_")[: network.graphs]:
+        later = params[f"{graph}later"]["layer"]["convolution"] if network.layers > 1 else None
+        layers += [params[f"{graph}first"]["convolution"]] + [jax.tree.map(lambda leaf, n=n: leaf[n], later) for n in range(network.layers - 1)]
     distances = np.random.default_rng(0).uniform(0.6, network.cutoff, 20000)
     worst = {"values": 0.0, "slopes": 0.0}
     for layer in layers:

@@ -157,7 +157,7 @@ def measure(snapshots: Iterable[Snapshot], inputs: InputConfig, targets: TargetC
     """Return the statistics of a training set, reading each configuration once and keeping none.
 
     Raises:
-        ConfigError: the configurations do not have the times asked for, or have different ones.
+        ConfigError: the configurations do not have the times asked for, or have different ones, or have no A particles.
     """
     times: np.ndarray | None = None
     target, energy, config_energy, squared = _Moments(), _Moments(), [], {"inherent": [], "cage": []}
@@ -173,6 +173,8 @@ def measure(snapshots: Iterable[Snapshot], inputs: InputConfig, targets: TargetC
             squared["cage"].append((displacement(snapshot, "cage") ** 2).sum(1).mean())
     if times is None:
         raise ConfigError("no configurations to learn from.")
+    if not np.sum(target.counts, 0)[0]:
+        raise ConfigError("the configurations have no A particles (type 0), by which models are chosen and scored; let the more frequent particles be A.")
     slope = np.zeros((N_TYPES, len(times)))
     mean, scale = target.pooled()
     if targets.centre == "configuration":

@@ -84,9 +84,11 @@ class NetworkConfig:
     kernel: str = "auto"
 
     def __post_init__(self) -> None:
-        for field, least in {"layers": 1, "l_max": 0, "channels": 1, "bessel": 1, "radial_hidden": 1, "envelope_power": 2, "outputs": 1, "graphs": 1}.items():
+        for field, least in {"layers": 1, "l_max": 0, "channels": 1, "bessel": 1, "radial_hidden": 1, "envelope_power": 2, "outputs": 1}.items():
             if getattr(self, field) < least:
                 raise ConfigError(f"network.{field} is {getattr(self, field)}; expected {least} or more.")
+        if self.graphs not in (1, 2):
+            raise ConfigError(f"network.graphs is {self.graphs}; expected 1 or 2.")
         if self.table_knots < 0 or self.table_knots == 1:
             raise ConfigError(f"network.table_knots is {self.table_knots}; expected 0 (no table), or 2 or more.")
         if self.square and self.l_max == 0:

@@ -12,9 +12,13 @@ from jaxtyping import Float
 from equijax.errors import SnapshotError
 from equijax.graph.graph import Graph, build_graph, displaced, paired
 from equijax.graph.neighbors import Searches
+from equijax.graph.pairs import Pairs
 from equijax.inputs import InputConfig, Positions, Statistics, graph_positions, length_scale, node_features, restore
 from equijax.network import Network, NetworkConfig
 from equijax.snapshot import Snapshot
+
+FAR = 2.0
+"""By what factor the mean number of neighbours may differ from that of the training set: beyond, it is another unit of length, or no such liquid."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +74,8 @@ class Predictor:
         """Return the predicted propensity, in units of sigma_AA.
 
         Raises:
-            SnapshotError: the box is too small, or the model reads inherent structures and the snapshot has none (`equijax.quench` adds them).
+            SnapshotError: the box is too small, the density is not at all that of the training set, or the model reads inherent structures and the
+                snapshot has none (`equijax.quench` adds them).
         """
         outputs = self._apply(self.variables, self.graph(snapshot))
         return Prediction(restore(snapshot, np.asarray(outputs, np.float64), self.statistics), self.times)
@@ -107,9 +112,11 @@ class Predictor:
             SnapshotError: see `predict`.
         """
         scalars, arrows = node_features(snapshot, self.inputs, self.statistics)
+        found = [self._searches.pairs(snapshot, graph_positions(snapshot, which)) for which in self.inputs.sets]
+        self._check_density(found[0], snapshot)
         graph = paired(
             build_graph(
-                self._searches.pairs(snapshot, graph_positions(snapshot, which)),
+                pairs,
                 snapshot.types,
                 self.network.cutoff,
                 scalars=scalars,
@@ -117,9 +124,17 @@ class Predictor:
                 dtype=self.dtype,
                 name=snapshot.name,
             )
-            for which in self.inputs.sets
+            for pairs in found
         )
         return jax.tree.map(jnp.asarray, graph)
+
+    def _check_density(self, pairs: Pairs, snapshot: Snapshot) -> None:
+        degree, trained = len(pairs.receivers) / len(snapshot), self.network.mean_degree
+        if not trained / FAR <= degree <= trained * FAR:
+            raise SnapshotError(
+                f"{snapshot.name}: particles have {degree:.3g} neighbours within {self.network.cutoff:g} on average, those that the model was trained on {trained:.3g}; "
+                "check the box, that lengths are in units of sigma_AA, and that the density is that of the training set."
+            )
 
     def invariants(self, snapshot: Snapshot) -> Float[np.ndarray, "n c"]:
         """Return the invariant features that the decoder reads (`NetworkConfig.readout`): the learned description of each particle's surroundings."""

@@ -94,5 +94,7 @@ def test_times_that_are_not_there_are_refused():
         measure(odd, InputConfig(), TargetConfig())
     with pytest.raises(ConfigError, match="no measured propensity"):
         measure([snapshots[0].replace(propensity=None)], InputConfig(), TargetConfig())
+    with pytest.raises(ConfigError, match=r"have no A particles \(type 0\)"):
+        measure([s.replace(types=np.ones(len(s), np.int32)) for s in snapshots], InputConfig(), TargetConfig())
     with pytest.raises(SnapshotError, match="has no inherent_energy; quench it first"):
         node_features(snapshots[0].replace(inherent_energy=None), InputConfig(), measure(snapshots, InputConfig(), TargetConfig()))

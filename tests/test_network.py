@@ -142,6 +142,8 @@ def test_inputs_that_do_not_fit_are_refused(toy):
         Network(RICH).init(jax.random.key(0), graph_of(toy))
     with pytest.raises(ConfigError, match="layers is 0; expected 1 or more"):
         NetworkConfig(layers=0)
+    with pytest.raises(ConfigError, match=r"graphs is 3; expected 1 or 2"):
+        NetworkConfig(graphs=3)
 
 
 @pytest.mark.parametrize("kernel", ["native", pytest.param("xla", marks=pytest.mark.slow)])

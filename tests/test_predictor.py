@@ -126,6 +126,9 @@ def test_misuse_is_explained():
         model.gradient(snapshot, np.ones((125, 2)), "thermal")
     with pytest.raises(SnapshotError, match="cutoff 2 is not below half"):
         model.predict(snapshot.replace(box=np.full(3, 3.9)))
+    # The same configuration in units in which sigma is 3.4, as argon's in angstroms.
+    with pytest.raises(SnapshotError, match=r"have 0\.112 neighbours within 2 on average, those that the model was trained on 40\.6; check the box, that lengths"):
+        model.predict(snapshot.replace(positions=3.4 * snapshot.positions, inherent_positions=3.4 * snapshot.inherent_positions, box=3.4 * snapshot.box))
 
 
 def test_invariants_do_not_turn_with_the_configuration(x64):

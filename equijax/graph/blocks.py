@@ -48,8 +48,8 @@ class Blocks:
     def __iter__(self) -> Iterator[Block]:
         """Yield the blocks that hold particles."""
         members = [self._members(number) for number in np.unique(self._home)]
-        # A little more than is there, so that another configuration of the same liquid has the same shape and is not compiled anew.
-        capacity = int(1.05 * max(len(ids) for ids, _, _ in members))
+        # One of few sizes, so that another configuration of the same liquid mostly has the same shape and is not compiled anew.
+        capacity = int(np.ceil(1.1 ** np.ceil(np.log(max(len(ids) for ids, _, _ in members)) / np.log(1.1))))
         for ids, home, positions in members:
             yield Block(ids, home, np.concatenate([positions, self._filling(capacity - len(ids))]))
 

@@ -29,6 +29,9 @@ KEPT = 16
 BLOCK = 32768
 """Particles that are searched at once."""
 
+MOST_CELLS = 10**6
+"""Cubes as wide as the cutoff that a box may have, besides a thousand for each particle: all take memory, and their number must fit into 32 bits."""
+
 _ROUNDING = 16 * float(np.finfo(np.float32).eps)
 """Widening of the search, relative to the box: candidates are found in float32, exact distances are taken afterwards in float64."""
 
@@ -136,8 +139,14 @@ class NeighborSearch:
         """Return the directed pairs of one configuration; coordinates may lie in any image of the box.
 
         Raises:
-            SnapshotError: two particles lie on top of each other.
+            SnapshotError: two particles lie on top of each other, or nearly all of the box is empty.
         """
+        cells = float(np.prod(self.box / self._reach))
+        if cells > MOST_CELLS + 1000 * len(positions):
+            raise SnapshotError(
+                f"{name}: {len(positions)} particles in a box of {self.box.tolist()} are {len(positions) / cells:.1e} in a cube as wide as the cutoff; "
+                "check the box, and that lengths are in units of sigma_AA."
+            )
         wrapped = wrap(positions, self.box)
         first, second = self._candidates(wrapped)
         vectors = minimum_image(wrapped[second] - wrapped[first], self.box)

@@ -105,6 +105,14 @@ def test_a_cutoff_must_be_below_half_the_box(cutoff):
         check_cutoff(np.array([4.0, 9.0, 9.0]), cutoff)
 
 
+def test_a_box_that_is_nearly_empty_is_refused():
+    """jax-md's cells would take gigabytes, and beyond 2^31 of them fail."""
+    positions = np.random.default_rng(0).random((400, 3)) * 3263
+    with pytest.raises(SnapshotError, match=r"400 particles in a box of \[3263.*check the box, and that lengths are in units of sigma_AA"):
+        NeighborSearch(np.full(3, 3263.0), 2.0).pairs(positions)
+    assert len(NeighborSearch(np.full(3, 100.0), 2.0).pairs(np.array([[1.0, 1, 1], [2, 1, 99.9]])).senders) == 2
+
+
 def test_particles_on_top_of_each_other_are_named():
     positions = np.array([[1.0, 1, 1], [3, 3, 3], [1, 1, 1.001]])
     with pytest.raises(SnapshotError, match=r"particles 0 and 2 are 0.001 apart"):

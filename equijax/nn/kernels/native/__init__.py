@@ -128,8 +128,21 @@ def _gradients(shape, wanted, arrays, edges, cotangent):  # noqa: ANN001, ANN202
 
 def _by_xla(shape, edges, features, basis, weights, distances, harmonics):  # noqa: ANN001, ANN202
     geometry = Geometry(distances, jnp.swapaxes(harmonics, 1, 2), edges.senders, edges.reverse, jnp.ones(distances.shape, bool), shape.filters)
-    filters = Filters(lambda r: interpolate(basis[:, :2], shape.cutoff, r), weights, shape.cutoff)
+    filters = Filters(lambda r: _interpolant(basis, r, shape.cutoff), weights, shape.cutoff)
     return shape.pack(xla.convolve(e3nn.IrrepsArray(shape.inputs, features), geometry, filters, shape.paths))
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
+def _interpolant(basis, distances, cutoff):  # noqa: ANN001, ANN202
+    return interpolate(basis[:, :2], cutoff, distances)
+
+
+@_interpolant.defjvp
+def _interpolant_jvp(cutoff, primals, tangents):  # noqa: ANN001, ANN202
+    # From the slopes, as the native gradient reads them: differences of the values would lose digits at every order.
+    (basis, distances), (moved, further) = primals, tangents
+    tangent = interpolate(moved[:, :2], cutoff, distances) + interpolate(basis[:, 1:], cutoff, distances) * further[..., None]
+    return _interpolant(basis, distances, cutoff), tangent
 
 
 def _gradients_by_xla(shape, edges, arrays, cotangent):  # noqa: ANN001, ANN202
