@@ -58,7 +58,8 @@ def _scored(lab: Lab, part: StatePoint, more: StatePoint | None, start: Predicto
         found["one network, from random weights in as many steps"] = by_seed(lab.scored([lab.train(dataclasses.replace(few, start_from=""), part, seed)], part))
         found[f"{Path(few.start_from).name}, frozen, with a linear decoder"] = by_seed([refitted(start, part, few.targets)])
     found[f"mean of {count} networks"] = by_seed(lab.scored([Ensemble(networks)], part))
-    found["mean of networks and ridge"] = by_seed(lab.scored([Ensemble([Ensemble(networks), Ensemble(ridges)])], part))
+    # What `equijax predict --model` gives for several: each counts once.
+    found[f"mean of {count} networks and {len(ridges)} ridges"] = by_seed(lab.scored([Ensemble([*networks, *ridges])], part))
     return found | {f"ridge, {name}": by_seed(lab.scored([ridge], part)) for name, ridge in zip(("inherent", "both"), ridges, strict=True)}
 
 
