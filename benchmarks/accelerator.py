@@ -66,6 +66,15 @@ def usable(kernel: str) -> str | None:
     return None
 
 
+def attempt(rows: dict[str, Any], name: str, measure: Callable[[], dict[str, Any]]) -> None:
+    """Measure a row; one that fails, half installed or short of memory, must not cost the others on a machine that is lent."""
+    try:
+        rows[name] = measure()
+    except Exception as error:
+        rows[name] = {"failed": f"{type(error).__name__}: {error}"}
+    print(f"{name:20s} {rows[name]}", flush=True)
+
+
 def network_times(graph: Graph, targets: jax.Array, shape: dict[str, Any], repeats: int) -> dict[str, Any]:
     """Return errors against the reference, and times, of the network with each kernel."""
     rows: dict[str, Any] = {}
@@ -85,23 +94,21 @@ def network_times(graph: Graph, targets: jax.Array, shape: dict[str, Any], repea
 
     with jax.default_matmul_precision("highest"):
         expected = value_and_gradients("reference")
+
+    def measured(kernel: str) -> dict[str, Any]:
+        ours = value_and_gradients(kernel)
+        errors = [float(np.abs(mine - theirs).max() / max(np.abs(theirs).max(), 1e-30)) for mine, theirs in zip(ours, expected, strict=True)]
+        apply: Any = functools.partial(lambda model, v, vectors: model.apply(v, graph.replace(vectors=vectors)), network(kernel))
+        times = {task: median_ms(run, repeats) for task, run in tasks_of(apply, variables, jnp.asarray(graph.vectors), targets).items()}
+        return {"error_of_values": errors[0], "largest_error_of_gradients": max(errors[1:]), **times}
+
     for name, (kernel, precision) in PRECISIONS.items():
         obstacle = usable(kernel)
         if obstacle:
             rows[name] = {"left_out": obstacle}
             continue
-        try:
-            with jax.default_matmul_precision(precision):
-                ours = value_and_gradients(kernel)
-                errors = [float(np.abs(mine - theirs).max() / max(np.abs(theirs).max(), 1e-30)) for mine, theirs in zip(ours, expected, strict=True)]
-                apply: Any = functools.partial(lambda model, v, vectors: model.apply(v, graph.replace(vectors=vectors)), network(kernel))
-                times = {task: median_ms(run, repeats) for task, run in tasks_of(apply, variables, jnp.asarray(graph.vectors), targets).items()}
-        except Exception as error:  # see convolution_times
-            rows[name] = {"failed": f"{type(error).__name__}: {error}"}
-            print(f"{name:14s} failed: {error}", flush=True)
-            continue
-        rows[name] = {"error_of_values": errors[0], "largest_error_of_gradients": max(errors[1:]), **times}
-        print(f"{name:14s} values {errors[0]:.1e} gradients {max(errors[1:]):.1e} " + "  ".join(f"{task} {row['ms']:.3f} ms" for task, row in times.items()), flush=True)
+        with jax.default_matmul_precision(precision):
+            attempt(rows, name, functools.partial(measured, kernel))
     return rows
 
 
@@ -141,13 +148,7 @@ def convolution_times(graph: Graph, channels: int, l_max: int, repeats: int, cue
         loss = jax.jit(jax.grad(lambda *a: jnp.square(run(*a)).sum(), argnums=(0, 1, 2)))
         forward = jax.jit(run)
         tasks = {"forward": forward, "gradient": loss}
-        try:
-            rows[name] = {task: median_ms(lambda f=f: f(features, hidden, weights), repeats) for task, f in tasks.items()}
-        except Exception as error:  # one that fails, half installed or short of memory, must not cost the others on a machine that is lent
-            rows[name] = {"failed": f"{type(error).__name__}: {error}"}
-            print(f"convolution, {name:20s} failed: {error}", flush=True)
-            return
-        print(f"convolution, {name:20s} " + "  ".join(f"{task} {row['ms']:.3f} ms" for task, row in rows[name].items()), flush=True)
+        attempt(rows, name, lambda: {task: median_ms(lambda f=f: f(features, hidden, weights), repeats) for task, f in tasks.items()})
 
     weights = jax.random.normal(keys[2], (16, sum(path.channels for path in paths))) / 4
     for kernel in ("xla", "xla-bf16", "native", "cuda"):

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from equijax.baselines.config import BASELINES, BaselineConfig
-from equijax.baselines.descriptors import DescriptorConfig
+from equijax.baselines.config import BASELINES
 from equijax.data.splits import Split, ensembles
 from equijax.errors import ConfigError
 from equijax.inputs import TargetConfig
@@ -22,7 +21,7 @@ from experiments.study import Study, main
 RIDGE = dataclasses.replace(BASELINES["ridge-inherent"], targets=TargetConfig(centre="configuration"))
 """On what the network reads, with the configurations' means predicted apart like the network's."""
 
-BOTH = BaselineConfig(descriptors=DescriptorConfig(("thermal", "inherent"), energy=True, displacements=("inherent",)), targets=TargetConfig(centre="configuration"))
+BOTH = dataclasses.replace(BASELINES["ridge"], targets=TargetConfig(centre="configuration"))
 
 
 def run(lab: Lab) -> dict:

@@ -50,7 +50,7 @@ def test_errors_are_of_the_size_of_repetitions(count):
 
 
 def test_errors_show_that_particles_of_a_configuration_are_alike():
-    """Predictions of each configuration are off by a common factor: as many repetitions of its particles make the coefficient no surer."""
+    """The same particles nine times in each configuration make the coefficient no surer."""
     few, many = ([Scored(s.name, np.tile(s.types, m), np.tile(s.predicted, (m, 1)), np.tile(s.measured, (m, 1)), None) for s in map(scored, range(6))] for m in (1, 9))
     first, second = (table(part, [1.0, 2.0])[0] for part in (few, many))
     assert second.pooled_error == pytest.approx(first.pooled_error, rel=1e-9)

@@ -113,15 +113,12 @@ def _started_from(state: TrainState, prepared: Prepared, inputs: InputConfig, ru
         ConfigError: it has seen configurations that are to be unseen here.
     """
     predictor, meta = open_run(run)
-    theirs, mine = to_dict(predictor.network), to_dict(prepared.network)
-    for name in mine.keys() - {"outputs", "mean_degree", "kernel", "table_knots"}:
-        if theirs[name] != mine[name]:
-            raise CheckpointError(f"{run}: cannot be started from: network.{name} is {theirs[name]} there and {mine[name]} here; use the same network and inputs.")
-    theirs, mine = to_dict(predictor.inputs), to_dict(inputs)
-    for name in mine:
-        # Inputs of the same shapes may mean other things: weights for thermal positions would be carried on with inherent ones.
-        if theirs[name] != mine[name]:
-            raise CheckpointError(f"{run}: cannot be started from: inputs.{name} is {theirs[name]} there and {mine[name]} here; use the same inputs.")
+    # Inputs of the same shapes may mean other things: weights for thermal positions would be carried on with inherent ones.
+    for part, one, other in (("network", predictor.network, prepared.network), ("inputs", predictor.inputs, inputs)):
+        theirs, mine = to_dict(one), to_dict(other)
+        for name in mine.keys() - {"outputs", "mean_degree", "kernel", "table_knots"}:
+            if theirs[name] != mine[name]:
+                raise CheckpointError(f"{run}: cannot be started from: {part}.{name} is {theirs[name]} there and {mine[name]} here; use the same network and inputs.")
     trained, chosen = ({meta["fingerprints"][name] for name in meta["split"][part]} for part in ("train", "validation"))
     trained |= {*meta.get("seen_before", ())}
     prints, split = prepared.fingerprints, prepared.split
