@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from equijax.analysis import plots
+from equijax.averaged import Averaged
 from equijax.baselines.config import BaselineConfig
 from equijax.baselines.fitted import fit
 from equijax.configs import stored
@@ -48,7 +49,15 @@ class Evaluation:
     fingerprints: dict[str, str]
 
 
-def evaluate(runs: Path | Sequence[Path], cache: Cache, data: Sequence[str] = (), part: str | None = None, align: Align = "times") -> Evaluation:
+def evaluate(
+    runs: Path | Sequence[Path],
+    cache: Cache,
+    data: Sequence[str] = (),
+    part: str | None = None,
+    align: Align = "times",
+    average: int = 0,
+    temperature: float | None = None,
+) -> Evaluation:
     """Score the best weights of a run, or the mean prediction of several, on ensembles of trajectories; ends of single ones are left out.
 
     Args:
@@ -58,6 +67,8 @@ def evaluate(runs: Path | Sequence[Path], cache: Cache, data: Sequence[str] = ()
         part: "test", "validation" or "train" of the run's own data.
         align: "order" compares the first predicted time with the first measured one and so on: across temperatures, where times are
             multiples of each relaxation time.
+        average: trajectories from each configuration over which predictions are averaged (`equijax.averaged`); none by default.
+        temperature: of these, for configurations that do not say theirs.
 
     Raises:
         CheckpointError: a run cannot be used, or its data are not what they were.
@@ -65,6 +76,8 @@ def evaluate(runs: Path | Sequence[Path], cache: Cache, data: Sequence[str] = ()
     """
     folders = [runs] if isinstance(runs, Path) else list(runs)
     model, metas = open_model(folders)
+    if average:
+        model = Averaged(model, average, cache, temperature)
     config, split, targets = metas[0]["config"], metas[0]["split"], stored(metas[0]["config"], "targets", TargetConfig)
     if data:
         snapshots, part = SnapshotSet.read(data).ensembles(), "data"
@@ -83,6 +96,8 @@ def evaluate(runs: Path | Sequence[Path], cache: Cache, data: Sequence[str] = ()
     run = {"folder": str(folders[0]), "config": config, "split": split}
     if len(folders) > 1:
         run["together_with"] = [str(folder) for folder in folders[1:]]
+    if average:
+        run["averaged_over_trajectories"] = average
     return Evaluation(part, table(scored, times.tolist()), scored, snapshots, run, metas[0]["fingerprints"])
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from equijax.averaged import DURATION, SEPARATION, Averaged
 from equijax.baselines.config import BASELINES
 from equijax.data.splits import Split, ensembles
 from equijax.errors import ConfigError
@@ -50,6 +51,11 @@ def _scored(lab: Lab, part: StatePoint, more: StatePoint | None, start: Predicto
     few, seed, count = dataclasses.replace(lab.scale.few, validation=0, test=0), lab.scale.seeds[0], len(lab.scale.seeds)
     networks, ridges = lab.networks(few, part, about), [lab.fit(config, part, 0) for config in (RIDGE, BOTH)]
     found = {"one network": by_seed(lab.scored(networks, part))}
+    if lab.scale.averaged and networks[0].times[-1] >= SEPARATION * DURATION:
+        averaged = [Averaged(model, lab.scale.averaged, lab.cache) for model in (*networks, *ridges)]
+        found["one network, averaged over successors"] = by_seed(lab.scored(averaged[:count], part))
+        found[f"mean of {count} networks and {len(ridges)} ridges, averaged over successors"] = by_seed(lab.scored([Ensemble(averaged)], part))
+        found["ridge, inherent, averaged over successors"] = by_seed(lab.scored(averaged[count : count + 1], part))
     if more:
         with_ends = dataclasses.replace(lab.scale.few_with_ends, validation=0, test=0)
         found["one network, with ends of trajectories"] = by_seed(lab.scored([lab.train(with_ends, more, seed)], part))

@@ -23,6 +23,7 @@ class Scale:
         training_sizes: numbers of training configurations in the study of data efficiency; larger ones than there are are left out.
         folds: of the cross-validation.
         ends: of the trajectories of each configuration to train on beside it, where the files keep them.
+        averaged: short trajectories of each configuration over whose successors predictions of long times are averaged, in the study of accuracy.
         perceptron, graph_network: sizes of these baselines.
     """
 
@@ -39,6 +40,7 @@ class Scale:
     training_sizes: tuple[int, ...]
     folds: int = 5
     ends: int = 8
+    averaged: int = 4
     perceptron: PerceptronConfig = PerceptronConfig()
     graph_network: GraphNetworkConfig = GraphNetworkConfig()
 
@@ -67,6 +69,7 @@ SCALES: dict[str, Scale] = {
         training_sizes=(1, 2),
         folds=2,
         ends=1,
+        averaged=0,
         perceptron=PerceptronConfig(((4,),), (1e-3,), epochs=2),
         graph_network=GraphNetworkConfig(width=8, passes=1, learning_rates=(1e-3,), epochs=1),
     ),

@@ -96,6 +96,8 @@ def evaluate(
     out: Path | None = None,
     ridge: bool = False,
     align: Literal["times", "order"] = "times",
+    average: int = 0,
+    temperature: float | None = None,
 ) -> None:
     """Test a run on configurations it has not seen: a table, results.json and plots.
 
@@ -106,6 +108,8 @@ def evaluate(
         out: where results go; RUN/evaluation by default, if it is one run.
         ridge: fit a ridge regression on hand-written descriptors to the run's training part, and score it beside the run.
         align: order compares the first predicted time with the first measured one and so on, across temperatures; times wants equal times.
+        average: short trajectories from each configuration over whose successors predictions are averaged, as in predict.
+        temperature: of these, for configurations that do not say theirs.
     """
     from equijax.baselines.config import BASELINES
     from equijax.evaluation import baseline_rows, write_evaluation
@@ -116,7 +120,7 @@ def evaluate(
         raise ConfigError("no run: give the folder of at least one.")
     if out is None and (len(runs) > 1 or any(run_folder(run) != run for run in runs)):
         raise ConfigError("results of several runs together, or of a network that ships with equijax, need a folder of their own: give --out.")
-    evaluation = score(runs, open_cache(), [str(path) for path in data], part, align)
+    evaluation = score(runs, open_cache(), [str(path) for path in data], part, align, average, temperature)
     folder = out or next(iter(runs)) / "evaluation"
     baselines = {"ridge": baseline_rows(evaluation, BASELINES["ridge"], open_cache(), align=align)} if ridge else {}
     plots = write_evaluation(evaluation, folder, baselines)
@@ -143,20 +147,25 @@ def _results(rows: list) -> Table:
     return table
 
 
-def predict(source: Annotated[Path, tyro.conf.Positional], model: Paths, out: Path) -> None:
+def predict(source: Annotated[Path, tyro.conf.Positional], model: Paths, out: Path, average: int = 0, temperature: float | None = None) -> None:
     """Predict the propensity of every particle and write it as columns of an extxyz file that OVITO reads.
 
     Args:
         source: file or folder in any format equijax reads; quenched first if the model reads inherent structures.
         model: folder of a run, or the name of a network that ships with equijax; of several, the mean of their predictions is written.
         out: the extxyz file to write.
+        average: short trajectories from each configuration, over whose successors predictions of times from 500 on are averaged: closer, and at 4096
+            particles a minute or two of one core for four (Kob-Andersen mixtures far below the onset of slow dynamics).
+        temperature: of these, for configurations that do not say theirs.
     """
+    from equijax.averaged import Averaged
     from equijax.predict_file import predict_file
     from equijax.runs import open_model
 
     if not model:
         raise ConfigError("no model: give --model the folder of at least one run.")
-    count = predict_file(source, open_model(model)[0], out, open_cache())
+    cache, one = open_cache(), open_model(model)[0]
+    count = predict_file(source, Averaged(one, average, cache, temperature) if average else one, out, cache)
     print(f"{out}: {count} configuration{'s' if count != 1 else ''}.")
 
 
