@@ -1,60 +1,38 @@
-"""Predictions averaged over where short trajectories lead.
-
-The mean over trajectories that makes a propensity may be taken in two steps: over those from the successors x(s) of a configuration, and over these,
-
-    <|x(t) - x(0)|> = < <|x(t) - x(0)| given x(s)> > ~ < p(x(s), t) >    for s far below t and t long enough for vibrations to be small beside |x(t) - x(0)|.
-
-What a model predicts varies with the vibrations in which a snapshot caught its particles, the propensity of long times hardly does: the mean of the
-predictions for a configuration and its successors is closer to it.
-"""
-
-import functools
+"""A model whose predictions are means over where short trajectories lead."""
 
 import numpy as np
 
-from equijax.data.cache import Cache, content_key
+from equijax.data.cache import Cache
 from equijax.data.samples import Quenches
-from equijax.errors import ConfigError, SnapshotError
-from equijax.graph.neighbors import KEPT
-from equijax.md.successors import SuccessorFinder
-from equijax.md.system import System
+from equijax.data.successors import Successors
+from equijax.errors import ConfigError
 from equijax.model import Model
 from equijax.predictor import Prediction
 from equijax.snapshot import Snapshot
 
-DURATION = 5.0
-"""Of the trajectories (Lennard-Jones units): several vibrations."""
-
-SEPARATION = 100
-"""Predictions are averaged for times that are longer than the trajectories by this factor at least."""
-
 
 class Averaged:
-    """A model whose predictions of long times are means over a configuration and its successors; of the Kob-Andersen mixture.
+    """The mean of a model's predictions for a configuration and its successors, p(t) ~ mean of p(x(0), t) and p(x(s), t) (`equijax.data.successors`).
+
+    Predictions of times that are not long enough for it are those of the configuration alone.
 
     Args:
         model: a network, a baseline, or the mean of several.
-        trajectories: from each configuration; each gives a successor half way and one at its end.
-        cache: for successors and quenches.
-        temperature: of configurations that do not say theirs.
-        duration: of the trajectories (Lennard-Jones units).
+        successors: that finds them.
+        cache: for their quenches.
 
     Raises:
-        ConfigError: there are no trajectories, or none of the predicted times is long enough.
+        ConfigError: none of the predicted times is long enough.
     """
 
-    def __init__(self, model: Model, trajectories: int, cache: Cache, temperature: float | None = None, duration: float = DURATION) -> None:
-        if trajectories < 1:
-            raise ConfigError(f"averaging over {trajectories} trajectories; expected 1 or more.")
-        self.model, self.trajectories, self.temperature, self.duration = model, trajectories, temperature, duration
-        self._long = model.times >= SEPARATION * duration
+    def __init__(self, model: Model, successors: Successors, cache: Cache) -> None:
+        self.model, self.successors, self._quench = model, successors, Quenches(cache)
+        self._long = model.times >= successors.shortest
         if not self._long.any():
             raise ConfigError(
-                f"the longest time that the model predicts is {model.times.max():g}; averaging over trajectories of {duration:g} is for times of "
-                f"{SEPARATION * duration:g} and more: in a liquid that relaxes sooner they would take part in what is to be predicted."
+                f"the longest time that the model predicts is {model.times.max():g}; averaging over trajectories of {successors.duration:g} is for times of "
+                f"{successors.shortest:g} and more: in a liquid that relaxes sooner, what they do is part of what is to be predicted."
             )
-        self._cache, self._quench = cache, Quenches(cache)
-        self._finder = functools.lru_cache(maxsize=KEPT)(_finder)
 
     @property
     def times(self) -> np.ndarray:
@@ -74,26 +52,6 @@ class Averaged:
             ConvergenceError: the dynamics blew up, or a quench did not reach its minimum.
         """
         alone = self.model.predict(snapshot).propensity
-        more = [self.model.predict(successor).propensity for successor in self.successors(snapshot)]
-        return Prediction(np.where(self._long, np.mean([alone, *more], axis=0), alone), self.times)
-
-    def successors(self, snapshot: Snapshot) -> list[Snapshot]:
-        """Return the successors of a configuration, with inherent structures if the model reads them; the same each time."""
-        temperature = snapshot.temperature or self.temperature
-        if temperature is None:
-            raise SnapshotError(f"{snapshot.name}: its temperature is not known, at which trajectories are to be averaged over; give --temperature.")
-        key = content_key(snapshot.positions, snapshot.types, snapshot.box, temperature, self.trajectories, self.duration)
-        known = self._cache.get("successors", key)
-        if known is None:
-            find = self._finder(snapshot.types.tobytes(), tuple(snapshot.box.tolist()), temperature)
-            # Of the content: the same configuration has the same successors, whatever else is predicted.
-            found = find(snapshot.positions, (self.duration / 2, self.duration), self.trajectories, seed=int(key[:7], 16))
-            known = {"positions": found.reshape(-1, *snapshot.positions.shape)}
-            self._cache.put("successors", key, **known)
-        bare = Snapshot(snapshot.positions, snapshot.types, snapshot.box, snapshot.name, temperature)
-        successors = [bare.replace(positions=positions) for positions in known["positions"]]
-        return [self._quench(successor) for successor in successors] if self.needs_quench else successors
-
-
-def _finder(types: bytes, box: tuple[float, ...], temperature: float) -> SuccessorFinder:
-    return SuccessorFinder(System(np.frombuffer(types, np.int32), np.array(box)), temperature)
+        successors = map(self._quench, self.successors(snapshot)) if self.needs_quench else self.successors(snapshot)
+        mean = np.mean([alone, *(self.model.predict(successor).propensity for successor in successors)], axis=0)
+        return Prediction(np.where(self._long, mean, alone), self.times)

@@ -17,6 +17,7 @@ from equijax.data.files import write_json
 from equijax.data.samples import Quenches
 from equijax.data.snapshots import SnapshotSet
 from equijax.data.splits import ensembles_or_all
+from equijax.data.successors import Successors
 from equijax.errors import CheckpointError, ConfigError
 from equijax.inputs import TargetConfig, propensity, selected_halves, selected_times
 from equijax.metrics import Row, Scored, table
@@ -58,7 +59,7 @@ def evaluate(
     average: int = 0,
     temperature: float | None = None,
 ) -> Evaluation:
-    """Score the best weights of a run, or the mean prediction of several, on ensembles of trajectories; ends of single ones are left out.
+    """Score the best weights of a run, or the mean prediction of several, on ensembles of trajectories; ends of single ones and successors are left out.
 
     Args:
         runs: their folders.
@@ -67,7 +68,7 @@ def evaluate(
         part: "test", "validation" or "train" of the run's own data.
         align: "order" compares the first predicted time with the first measured one and so on: across temperatures, where times are
             multiples of each relaxation time.
-        average: trajectories from each configuration over which predictions are averaged (`equijax.averaged`); none by default.
+        average: trajectories from each configuration over which predictions are averaged (`equijax.averaged.Averaged`); none by default.
         temperature: of these, for configurations that do not say theirs.
 
     Raises:
@@ -77,7 +78,7 @@ def evaluate(
     folders = [runs] if isinstance(runs, Path) else list(runs)
     model, metas = open_model(folders)
     if average:
-        model = Averaged(model, average, cache, temperature)
+        model = Averaged(model, Successors(average, cache, temperature), cache)
     config, split, targets = metas[0]["config"], metas[0]["split"], stored(metas[0]["config"], "targets", TargetConfig)
     if data:
         snapshots, part = SnapshotSet.read(data).ensembles(), "data"

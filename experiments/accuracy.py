@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from equijax.averaged import DURATION, SEPARATION, Averaged
+from equijax.averaged import Averaged
 from equijax.baselines.config import BASELINES
 from equijax.data.splits import Split, ensembles
+from equijax.data.successors import Successors
 from equijax.errors import ConfigError
 from equijax.inputs import TargetConfig
 from equijax.model import Ensemble
@@ -32,14 +33,17 @@ def run(lab: Lab) -> dict:
     folds = lab.scale.folds
     if len(names) < folds:
         raise ConfigError(f"{folds} folds need as many configurations, there are {len(names)}; give more.")
-    more = lab.ends(point, lab.scale.ends)
+    more, find = lab.ends(point, lab.scale.ends), Successors(lab.scale.successors, lab.cache)
+    wide = lab.successors(point) if point.snapshots[0].times[-1] >= find.shortest else None  # type: ignore[index]
     start = open_run(Path(lab.scale.few.start_from))[0] if lab.scale.few.start_from else None
     parts: dict[str, list[dict]] = {}
     for fold in range(folds):
         test = tuple(names[fold::folds])
         split = Split(tuple(name for name in names if name not in test), (), test)
-        part, taught = dataclasses.replace(point, split=split), dataclasses.replace(more, split=split) if more else None
-        for name, scores in _scored(lab, part, taught, start, f"fold {fold + 1} of {folds}").items():
+        part = dataclasses.replace(point, split=split)
+        with_ends, with_successors = (one and dataclasses.replace(one, split=split) for one in (more, wide))
+        found = _scored(lab, part, with_ends, start, f"fold {fold + 1} of {folds}")
+        for name, scores in (found | _with_successors(lab, part, with_successors, find) if with_successors else found).items():
             parts.setdefault(name, []).append(scores)
     scores = {name: joined(one) for name, one in parts.items()}
     tests = {name: paired(found, scores["ridge, inherent"]) for name, found in scores.items() if name != "ridge, inherent"}
@@ -51,11 +55,6 @@ def _scored(lab: Lab, part: StatePoint, more: StatePoint | None, start: Predicto
     few, seed, count = dataclasses.replace(lab.scale.few, validation=0, test=0), lab.scale.seeds[0], len(lab.scale.seeds)
     networks, ridges = lab.networks(few, part, about), [lab.fit(config, part, 0) for config in (RIDGE, BOTH)]
     found = {"one network": by_seed(lab.scored(networks, part))}
-    if lab.scale.averaged and networks[0].times[-1] >= SEPARATION * DURATION:
-        averaged = [Averaged(model, lab.scale.averaged, lab.cache) for model in (*networks, *ridges)]
-        found["one network, averaged over successors"] = by_seed(lab.scored(averaged[:count], part))
-        found[f"mean of {count} networks and {len(ridges)} ridges, averaged over successors"] = by_seed(lab.scored([Ensemble(averaged)], part))
-        found["ridge, inherent, averaged over successors"] = by_seed(lab.scored(averaged[count : count + 1], part))
     if more:
         with_ends = dataclasses.replace(lab.scale.few_with_ends, validation=0, test=0)
         found["one network, with ends of trajectories"] = by_seed(lab.scored([lab.train(with_ends, more, seed)], part))
@@ -66,6 +65,21 @@ def _scored(lab: Lab, part: StatePoint, more: StatePoint | None, start: Predicto
     # What `equijax predict --model` gives for several: each counts once.
     found[f"mean of {count} networks and {len(ridges)} ridges"] = by_seed(lab.scored([Ensemble([*networks, *ridges])], part))
     return found | {f"ridge, {name}": by_seed(lab.scored([ridge], part)) for name, ridge in zip(("inherent", "both"), ridges, strict=True)}
+
+
+def _with_successors(lab: Lab, part: StatePoint, more: StatePoint, find: Successors) -> dict[str, dict]:
+    """Return the scores of models that are averaged over successors, and of a network that was trained on them, on one fold."""
+    few = dataclasses.replace(lab.scale.few, validation=0, test=0)
+    networks, ridges = [lab.train(few, part, seed) for seed in lab.scale.seeds], [lab.fit(config, part, 0) for config in (RIDGE, BOTH)]
+    taught = lab.train(dataclasses.replace(lab.scale.few_with_successors, validation=0, test=0), more, lab.scale.seeds[0])
+    averaged = [Averaged(model, find, lab.cache) for model in (*networks, *ridges)]
+    return {
+        "one network, averaged over successors": by_seed(lab.scored(averaged[: len(networks)], part)),
+        "one network, trained on successors": by_seed(lab.scored([taught], part)),
+        "one network, trained on successors and averaged over them": by_seed(lab.scored([Averaged(taught, find, lab.cache)], part)),
+        f"mean of {len(networks)} networks and {len(ridges)} ridges, averaged over successors": by_seed(lab.scored([Ensemble(averaged)], part)),
+        "ridge, inherent, averaged over successors": by_seed(lab.scored([averaged[len(networks)]], part)),
+    }
 
 
 def joined(parts: Sequence[dict]) -> dict:

@@ -20,6 +20,7 @@ from equijax.data.formats import read_trajectories
 from equijax.data.samples import Quenches
 from equijax.data.snapshots import SnapshotSet
 from equijax.data.splits import Split, split_names
+from equijax.data.successors import Successors, snapshots_with_successors
 from equijax.errors import ConfigError, DataFormatError
 from equijax.evaluation import Align, score
 from equijax.inputs import TargetConfig, measure, propensity, restore, selected_halves, standardise
@@ -125,6 +126,18 @@ class Lab:
             quenched = map(Quenches(self.cache), snapshots_with_ends(point.paths[0], most=most))
             write_snapshots(path, tqdm(quenched, desc="ends of trajectories", unit="configuration", leave=False))
         return dataclasses.replace(point, paths=(str(path),), content=content_key(point.content, most))
+
+    def successors(self, point: StatePoint) -> StatePoint:
+        """Return the state point with the successors of its configurations to train on beside it.
+
+        Args:
+            point: measured at times that are long enough (`equijax.data.successors`).
+        """
+        path = self.folder / f"successors{self.scale.successors}-{point.content[:16]}.h5"
+        if not path.exists():
+            found = snapshots_with_successors(point.snapshots, Successors(self.scale.successors, self.cache))
+            write_snapshots(path, tqdm(map(Quenches(self.cache), found), desc="successors", unit="configuration", leave=False))
+        return dataclasses.replace(point, paths=(str(path),), content=content_key(point.content, "successors", self.scale.successors))
 
     def networks(self, config: TrainConfig, point: StatePoint, about: str, split: Split | None = None) -> list[Predictor]:
         """Return networks of all seeds."""

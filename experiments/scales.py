@@ -23,13 +23,15 @@ class Scale:
         training_sizes: numbers of training configurations in the study of data efficiency; larger ones than there are are left out.
         folds: of the cross-validation.
         ends: of the trajectories of each configuration to train on beside it, where the files keep them.
-        averaged: short trajectories of each configuration over whose successors predictions of long times are averaged, in the study of accuracy.
+        few_with_successors: the same with the successors of the configurations, in as many steps where there are sixteen of each.
+        successors: short trajectories of each configuration whose successors are trained on and averaged over, where times are long enough.
         perceptron, graph_network: sizes of these baselines.
     """
 
     network: TrainConfig
     few: TrainConfig
     few_with_ends: TrainConfig
+    few_with_successors: TrainConfig
     seeds: tuple[int, ...]
     validation: float
     test: float
@@ -40,7 +42,7 @@ class Scale:
     training_sizes: tuple[int, ...]
     folds: int = 5
     ends: int = 8
-    averaged: int = 4
+    successors: int = 4
     perceptron: PerceptronConfig = PerceptronConfig()
     graph_network: GraphNetworkConfig = GraphNetworkConfig()
 
@@ -59,6 +61,7 @@ SCALES: dict[str, Scale] = {
         _TOY,
         _TOY,
         dataclasses.replace(_TOY, trajectory_noise=2.0),
+        _TOY,
         seeds=(0, 1),
         validation=2,
         test=2,
@@ -69,7 +72,6 @@ SCALES: dict[str, Scale] = {
         training_sizes=(1, 2),
         folds=2,
         ends=1,
-        averaged=0,
         perceptron=PerceptronConfig(((4,),), (1e-3,), epochs=2),
         graph_network=GraphNetworkConfig(width=8, passes=1, learning_rates=(1e-3,), epochs=1),
     ),
@@ -86,6 +88,7 @@ SCALES: dict[str, Scale] = {
         ),
         PRESETS["fine-tune"],
         PRESETS["ends"],
+        PRESETS["successors"],
         seeds=(0, 1, 2),
         validation=3,
         test=4,
@@ -101,6 +104,7 @@ SCALES: dict[str, Scale] = {
         TrainConfig(inputs=InputConfig("thermal", energy=True), epochs=300, patience=60, batch=4),
         PRESETS["fine-tune"],
         PRESETS["ends"],
+        PRESETS["successors"],
         seeds=tuple(range(10)),
         validation=0.1,
         test=100,

@@ -112,6 +112,31 @@ def ends(source: Annotated[Path, tyro.conf.Positional], out: Path, time: int = -
     print(f"{out}: {count} configurations, ends of trajectories included.")
 
 
+def successors(source: Annotated[Path, tyro.conf.Positional], out: Path, trajectories: int = 4, temperature: float | None = None, quench: bool = True) -> None:
+    """Add the successors of each configuration, which short trajectories from it lead to: they share its propensity at long times.
+
+    For `equijax train successors --data OUT`: successors of the configurations for validation and test are left out there. Trajectories are of
+    20 time units with four successors each, by the Kob-Andersen potential; propensities at times below 2000 are left out.
+
+    Args:
+        source: file or folder in any format equijax reads, with measured propensities.
+        out: the store to write (.h5).
+        trajectories: from each configuration.
+        temperature: of configurations that do not say theirs.
+        quench: add inherent structures.
+    """
+    from equijax.data.convert import write_snapshots
+    from equijax.data.samples import Quenches
+    from equijax.data.snapshots import SnapshotSet
+    from equijax.data.successors import Successors, snapshots_with_successors
+
+    cache = open_cache()
+    quenches, find = Quenches(cache), Successors(trajectories, cache, temperature)
+    found = tqdm(snapshots_with_successors(SnapshotSet.read([source]).ensembles(), find), desc="configurations and successors", unit="configuration")
+    count = write_snapshots(out, (quenches(snapshot) if quench else snapshot for snapshot in found))
+    print(f"{out}: {count} configurations, successors included.")
+
+
 def inspect(source: Annotated[Path, tyro.conf.Positional]) -> None:
     """Say what a file holds: configurations, sizes, times, mean propensity and the noise ceiling.
 

@@ -43,7 +43,7 @@ def train(
     """Train a network, or fit a baseline.
 
     Args:
-        config: a preset (paper, inherent, quickstart, chain, fine-tune, ends; baselines: ridge, ridge-thermal, ridge-inherent, perceptron, energy, density,
+        config: a preset (paper, inherent, quickstart, chain, fine-tune, ends, successors; baselines: ridge, ridge-thermal, ridge-inherent, perceptron, energy, density,
             bapst), or a YAML or JSON file (of a baseline, if it names a `model`).
         out: folder of the run.
         data: files, folders or archives with measured propensities.
@@ -154,18 +154,19 @@ def predict(source: Annotated[Path, tyro.conf.Positional], model: Paths, out: Pa
         source: file or folder in any format equijax reads; quenched first if the model reads inherent structures.
         model: folder of a run, or the name of a network that ships with equijax; of several, the mean of their predictions is written.
         out: the extxyz file to write.
-        average: short trajectories from each configuration, over whose successors predictions of times from 500 on are averaged: closer, and at 4096
-            particles a minute or two of one core for four (Kob-Andersen mixtures far below the onset of slow dynamics).
+        average: short trajectories from each configuration, over whose successors predictions of times from 2000 on are averaged; for Kob-Andersen
+            mixtures that relax as slowly.
         temperature: of these, for configurations that do not say theirs.
     """
     from equijax.averaged import Averaged
+    from equijax.data.successors import Successors
     from equijax.predict_file import predict_file
     from equijax.runs import open_model
 
     if not model:
         raise ConfigError("no model: give --model the folder of at least one run.")
     cache, one = open_cache(), open_model(model)[0]
-    count = predict_file(source, Averaged(one, average, cache, temperature) if average else one, out, cache)
+    count = predict_file(source, Averaged(one, Successors(average, cache, temperature), cache) if average else one, out, cache)
     print(f"{out}: {count} configuration{'s' if count != 1 else ''}.")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from equijax.data.formats import read_snapshots
 from equijax.data.formats.extxyz import write_extxyz
-from equijax.data.splits import origin
+from equijax.data.splits import origin, singles
 from equijax.data.store import StoreWriter
 from equijax.errors import DataFormatError
 from equijax.metrics import noise_ceiling
@@ -40,13 +40,16 @@ class _Point:
     first: Snapshot
     count: int = 0
     single: int = 0
+    successors: int = 0
     halves: list[np.ndarray] = dataclasses.field(default_factory=list)
     energy: list[float] = dataclasses.field(default_factory=list)
     mean: list[np.ndarray] = dataclasses.field(default_factory=list)
 
     def add(self, snapshot: Snapshot) -> None:
         self.count += 1
-        self.single += snapshot.name != origin(snapshot.name)
+        single = len(singles([snapshot.name]))
+        self.single += single
+        self.successors += snapshot.name != origin(snapshot.name) and not single
         chosen = snapshot.types == 0
         if snapshot.propensity is not None:
             self.mean.append(snapshot.propensity[chosen].mean(0))
@@ -57,7 +60,8 @@ class _Point:
 
     def lines(self) -> Iterator[str]:
         first, s = self.first, "s" if self.count != 1 else ""
-        yield f"{self.count} configuration{s}" + (f", {self.single} of them known by single trajectories" if self.single else "") + f", the first is {first.name}"
+        derived = [f", {n} of them {what}" for n, what in ((self.single, "known by single trajectories"), (self.successors, "successors of others")) if n]
+        yield f"{self.count} configuration{s}{''.join(derived)}, the first is {first.name}"
         mixture = ", ".join(f"{n} {t}" for n, t in zip(np.bincount(first.types), TYPE_NAMES, strict=False))
         yield f"{len(first)} particles ({mixture}), box {first.box.tolist()}, density {_density(first)}, temperature {first.temperature}"
         known = "positions" if first.inherent_positions is not None else "none"

@@ -18,7 +18,7 @@ class Split:
     test: tuple[str, ...]
 
 
-_SINGLE = re.compile(r"#(end|link)\d+$")
+_STEMS = re.compile(r"#(end|link|successor)\d+$")
 
 
 def end_of(name: str, number: int) -> str:
@@ -31,19 +31,29 @@ def link_of(chain: str, number: int) -> str:
     return f"{chain}#link{number:04d}"
 
 
+def successor_of(name: str, number: int) -> str:
+    """Return the name of a configuration that a short trajectory from this one led to."""
+    return f"{name}#successor{number:02d}"
+
+
 def origin(name: str) -> str:
-    """Return the name of what a configuration stems from: itself, or what `end_of` or `link_of` was given. All of it stands on one side of a split."""
-    return _SINGLE.sub("", name)
+    """Return the name of what a configuration stems from: itself, or what one of the functions above was given. All of it stands on one side of a split."""
+    return _STEMS.sub("", name)
 
 
 def ensembles(names: Iterable[str]) -> list[str]:
-    """Return the names without ends of trajectories and links of chains: the configurations that may test and choose."""
+    """Return the names without ends of trajectories, links of chains and successors: the configurations that may test and choose."""
     return [name for name in names if name == origin(name)]
 
 
 def ensembles_or_all(names: Sequence[str]) -> list[str]:
     """Return the ensembles where there are any, and all names otherwise: what statistics and regressions without weights are taken of."""
     return ensembles(names) or list(names)
+
+
+def singles(names: Iterable[str]) -> list[str]:
+    """Return the names of configurations that are known by single trajectories: ends, and links of chains."""
+    return [name for name in names if name != origin(name) and not name.startswith(f"{origin(name)}#successor")]
 
 
 def links(names: Iterable[str]) -> list[str]:
@@ -55,12 +65,12 @@ def with_ends(split: Split, names: Sequence[str]) -> Split:
     """Return the split with everything that stems from its training configurations in the training part; what stems from others is left out.
 
     Raises:
-        ConfigError: an end is to test or to choose, or its own configuration is not there, so that nothing says on which side it belongs.
+        ConfigError: what stems from another is to test or to choose, or its own configuration is not there, so that nothing says on which side it belongs.
     """
     held = {*split.validation, *split.test}
     wrong = next((name for name in (*split.train, *held) if name != origin(name) and (name in held or origin(name) in held)), None)
     if wrong is not None:
-        raise ConfigError(f"{wrong} is known by single trajectories; it can be trained on where {origin(wrong)} is, but neither test nor choose.")
+        raise ConfigError(f"{wrong} stems from {origin(wrong)}; it can be trained on where that is, but neither test nor choose.")
     _refuse_lost(names)
     train = {*split.train}
     more = tuple(name for name in names if name not in train and origin(name) in train)
@@ -71,14 +81,14 @@ def split_names(names: Sequence[str], validation: float, test: float, seed: int)
     """Divide configurations at random.
 
     Args:
-        names: of the configurations; a name that occurs twice is one configuration, those that stem from another (`end_of`) go where it goes,
+        names: of the configurations; a name that occurs twice is one configuration, those that stem from another (`origin`) go where it goes,
             but are not tested and choose nothing, and those along chains (`link_of`) are trained on.
         validation: how many to choose by: a fraction if below 1, a number otherwise.
         test: how many to keep for the test, likewise.
         seed: of the shuffle.
 
     Raises:
-        ConfigError: nothing is left to train on, or an end of a trajectory is there without its configuration.
+        ConfigError: nothing is left to train on, or what stems from a configuration is there without it.
     """
     _refuse_lost(names)
     unique = sorted(set(ensembles(names)))
@@ -99,4 +109,4 @@ def _refuse_lost(names: Sequence[str]) -> None:
     known = {*names, *(origin(name) for name in links(names))}
     lost = next((name for name in names if origin(name) not in known), None)
     if lost is not None:
-        raise ConfigError(f"{lost} is the end of a trajectory of {origin(lost)}, which is not in the data; give its file too.")
+        raise ConfigError(f"{lost} stems from {origin(lost)}, which is not in the data; give its file too.")

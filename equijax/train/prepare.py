@@ -9,7 +9,7 @@ from tqdm import tqdm
 from equijax.data.cache import Cache, content_key
 from equijax.data.samples import Capacity, PairFinder, Quenches, SampleSource
 from equijax.data.snapshots import SnapshotSet
-from equijax.data.splits import Split, ensembles_or_all, split_names, with_ends
+from equijax.data.splits import Split, ensembles, ensembles_or_all, singles, split_names, with_ends
 from equijax.errors import ConfigError
 from equijax.graph.graph import slot_capacity
 from equijax.inputs import Statistics, measure
@@ -67,7 +67,7 @@ def prepare(config: TrainConfig, cache: Cache, quiet: bool = False, split: Split
     snapshots = SnapshotSet.read(config.data)
     split = split_names(snapshots.names, config.validation, config.test, config.split_seed) if split is None else with_ends(split, snapshots.names)
     measured = ensembles_or_all(split.train)
-    if not config.trajectory_noise and len(measured) < len(split.train):
+    if not config.trajectory_noise and ensembles(split.train) and singles(split.train):
         raise ConfigError("some training data are known by single trajectories, which must not weigh as much as ensembles; set trajectory_noise (2 in `ends`).")
     snapshots = snapshots.chosen([*split.train, *split.validation, *split.test])
     if config.inputs.needs_quench:

@@ -59,6 +59,8 @@ PRESETS: dict[str, TrainConfig] = {
     # With the ends of their trajectories (`equijax data ends`), in as many steps where each has eight. Of their noise alone an ensemble of 32 would weigh nine
     # times as much as an end (12 for 2 below), and a few ensembles would decide.
     "ends": dataclasses.replace(_FINE_TUNE, validation=0.2, epochs=2, patience=2, trajectory_noise=2.0),
+    # With their successors (`equijax data successors`), in as many steps where each has sixteen.
+    "successors": dataclasses.replace(_FINE_TUNE, epochs=1, patience=1),
     "quickstart": _QUICKSTART,
     "chain": _CHAIN,
 }

@@ -83,7 +83,7 @@ def test_ends_never_test(mixed, tmp_path):
     names = [end_of("c0", 0), "c0", "c1"]
     with pytest.raises(ConfigError, match="neither test nor choose"):
         with_ends(Split(("c1",), (), (names[0],)), names)
-    with pytest.raises(ConfigError, match="c0#end0 is known by single trajectories; it can be trained on where c0 is"):
+    with pytest.raises(ConfigError, match="c0#end0 stems from c0; it can be trained on where that is"):
         with_ends(Split(("c1", names[0]), (), ("c0",)), names)
     run = tmp_path / "run"
     train(dataclasses.replace(mixed, epochs=1, patience=1), run, Cache(None), quiet=True)
@@ -124,7 +124,7 @@ def test_what_stems_from_a_configuration_stays_on_its_side_and_never_tests():
     assert both.validation == alone.validation
     assert both.test == alone.test
     assert set(both.train) == {*alone.train, *(end_of(name, k) for name in alone.train for k in range(3))}
-    with pytest.raises(ConfigError, match="c0#end0 is the end of a trajectory of c0, which is not in the data"):
+    with pytest.raises(ConfigError, match="c0#end0 stems from c0, which is not in the data"):
         split_names([end_of("c0", 0), "c1", "c2"], 1, 0, seed=0)
     assert len(split_names(["run#1/a", "run#2/a", "run#end/a"], 1, 0, seed=0).train) == 2  # names that users may give
 

@@ -1,0 +1,106 @@
+"""What short trajectories from a configuration lead to, to predict from and to train on.
+
+The mean over trajectories that makes a propensity may be taken in two steps: over those from the successors x(s) of a configuration, and over these,
+
+    <|x(t) - x(0)|> = < <|x(t) - x(0)| given x(s)> > ~ < p(x(s), t) >    for s far below t, and t so long that vibrations are small beside |x(t) - x(0)|.
+
+A snapshot caught its particles in vibrations that its propensity at long times hardly depends on. A model that is trained on successors too, with the
+propensity of the configuration that they come from, sees the same structure in other vibrations.
+"""
+
+import functools
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from equijax.data.cache import Cache, content_key
+from equijax.data.splits import successor_of
+from equijax.errors import ConfigError, DataFormatError, SnapshotError
+from equijax.graph.neighbors import KEPT
+from equijax.md.successors import SuccessorFinder
+from equijax.md.system import System
+from equijax.snapshot import Snapshot
+
+DURATION = 20.0
+"""Of the trajectories (Lennard-Jones units): many vibrations."""
+
+SAMPLES = 4
+"""Successors along each trajectory, the last at its end."""
+
+SEPARATION = 100
+"""Times that are longer than the trajectories by this factor at least are taken to have the same propensity."""
+
+
+class Successors:
+    """Finds the successors of configurations of the Kob-Andersen mixture.
+
+    Args:
+        trajectories: from each configuration; each gives four successors, evenly spaced in time.
+        cache: where they are kept.
+        temperature: of configurations that do not say theirs.
+        duration: of the trajectories (Lennard-Jones units).
+
+    Raises:
+        ConfigError: there are no trajectories.
+    """
+
+    def __init__(self, trajectories: int, cache: Cache, temperature: float | None = None, duration: float = DURATION) -> None:
+        if trajectories < 1:
+            raise ConfigError(f"successors of {trajectories} trajectories; expected 1 or more.")
+        self.trajectories, self.temperature, self.duration = trajectories, temperature, duration
+        self._cache, self._finder = cache, functools.lru_cache(maxsize=KEPT)(_finder)
+
+    @property
+    def shortest(self) -> float:
+        """The shortest time at which a configuration and its successors have the same propensity."""
+        return SEPARATION * self.duration
+
+    def __call__(self, snapshot: Snapshot) -> list[Snapshot]:
+        """Return the successors of a configuration, the same each time, with nothing but positions, types, box and temperature.
+
+        Raises:
+            SnapshotError: nothing says at which temperature the trajectories should be.
+            ConvergenceError: the dynamics blew up.
+        """
+        temperature = snapshot.temperature or self.temperature
+        if temperature is None:
+            raise SnapshotError(f"{snapshot.name}: nothing says at which temperature its trajectories should be; give --temperature.")
+        key = content_key(snapshot.positions, snapshot.types, snapshot.box, temperature, self.trajectories, self.duration, SAMPLES)
+        known = self._cache.get("successors", key)
+        if known is None:
+            find = self._finder(snapshot.types.tobytes(), tuple(snapshot.box.tolist()), temperature)
+            times = tuple(self.duration * k / SAMPLES for k in range(1, SAMPLES + 1))
+            # A seed of the content: the same configuration has the same successors, in whichever file it is.
+            found = find(snapshot.positions, times, self.trajectories, seed=int(key[:7], 16))
+            known = {"positions": found.reshape(-1, *snapshot.positions.shape)}
+            self._cache.put("successors", key, **known)
+        return [Snapshot(positions, snapshot.types, snapshot.box, snapshot.name, temperature) for positions in known["positions"]]
+
+
+def snapshots_with_successors(snapshots: Iterable[Snapshot], successors: Successors) -> Iterator[Snapshot]:
+    """Yield every configuration with its propensity at long times, and after it its successors with the same.
+
+    Args:
+        snapshots: with measured propensities.
+        successors: that finds them.
+
+    Raises:
+        DataFormatError: a configuration was not measured at a time that is long enough.
+    """
+    for snapshot in snapshots:
+        long = [] if snapshot.times is None else np.flatnonzero(snapshot.times >= successors.shortest)
+        if snapshot.times is None or snapshot.propensity is None or not len(long):
+            last = "is not measured" if snapshot.times is None else f"was measured up to t = {snapshot.times[-1]:g}"
+            raise DataFormatError(
+                f"{snapshot.name}: {last}; successors share its propensity at times of {successors.shortest:g} and more only: in a liquid that relaxes sooner, "
+                "what the trajectories do is part of it."
+            )
+        halves = snapshot.propensity_halves
+        kept = {"times": snapshot.times[long], "propensity": snapshot.propensity[:, long], "trajectories": snapshot.trajectories}
+        yield snapshot.replace(**kept, propensity_halves=None if halves is None else halves[:, :, long], bond_breaking=None)
+        for number, successor in enumerate(successors(snapshot)):
+            yield successor.replace(**kept, name=successor_of(snapshot.name, number))
+
+
+def _finder(types: bytes, box: tuple[float, ...], temperature: float) -> SuccessorFinder:
+    return SuccessorFinder(System(np.frombuffer(types, np.int32), np.array(box)), temperature)
