@@ -72,6 +72,7 @@ SCALES: dict[str, Scale] = {
         training_sizes=(1, 2),
         folds=2,
         ends=1,
+        successors=1,
         perceptron=PerceptronConfig(((4,),), (1e-3,), epochs=2),
         graph_network=GraphNetworkConfig(width=8, passes=1, learning_rates=(1e-3,), epochs=1),
     ),

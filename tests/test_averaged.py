@@ -62,7 +62,7 @@ def test_the_commands_take_successors(tmp_path, capsys, monkeypatch):
     assert "15 configurations, successors included" in capsys.readouterr().out
     run, wide = tmp_path / "run", tmp_path / "network"
     main(["train", "ridge-inherent", "--data", str(tmp_path / "late.h5"), "--out", str(run), "--validation", "1", "--test", "1", "--set", "descriptors.generations=0"])
-    small = ["--set", "network.layers=1", "network.channels=2", "start_from="]
+    small = ["--set", "network.layers=1", "network.channels=2", "start_from=''"]
     main(["train", "successors", "--data", str(tmp_path / "wide.h5"), "--out", str(wide), "--test", "1", *small])
     split = json.loads((wide / "run.json").read_text())["split"]
     assert len(split["train"]) == 10

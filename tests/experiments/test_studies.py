@@ -67,12 +67,12 @@ def test_a_study_of_several_temperatures_runs(name, two_temperatures, tmp_path, 
 
 
 @pytest.mark.slow
-def test_accuracy_starts_from_a_trained_network_and_adds_the_ends_of_trajectories_where_files_keep_them(tmp_path, runs, monkeypatch):
+def test_accuracy_starts_from_a_trained_network_and_adds_ends_and_successors(tmp_path, runs, monkeypatch):
     first = dataclasses.replace(SCALES["toy"].few, data=(str(embedded_path()),), validation=2, test=2)
     train(first, tmp_path / "first", Cache(tmp_path / "cache"), quiet=True)
     toy = {"network": first.network, "inputs": first.inputs, "start_from": str(tmp_path / "first"), "epochs": 1, "patience": 1}
-    few, with_ends = (dataclasses.replace(PRESETS[name], **toy) for name in ("fine-tune", "ends"))
-    monkeypatch.setitem(SCALES, "toy", dataclasses.replace(SCALES["toy"], few=few, few_with_ends=with_ends, seeds=(0,)))
+    kinds = {field: dataclasses.replace(PRESETS[name], **toy) for field, name in (("few", "fine-tune"), ("few_with_ends", "ends"), ("few_with_successors", "successors"))}
+    monkeypatch.setitem(SCALES, "toy", dataclasses.replace(SCALES["toy"], **kinds, seeds=(0,)))
     folder = tmp_path / "T0.44"
     folder.mkdir()
     for i in range(5):
@@ -83,6 +83,7 @@ def test_accuracy_starts_from_a_trained_network_and_adds_the_ends_of_trajectorie
     found = json.loads((tmp_path / "out" / "accuracy-toy.json").read_text())["found"]
     assert found["ends"] == 1
     names = {"one network", "one network, with ends of trajectories", "one network, from random weights in as many steps", "first, frozen, with a linear decoder"}
+    names |= {f"one network, {how}" for how in ("averaged over successors", "trained on successors", "trained on successors and averaged over them")}
     assert names <= found["scores"].keys()
     for name in names:
         scores = found["scores"][name]
