@@ -40,6 +40,7 @@ class Evaluation:
 
     Attributes:
         fingerprints: of the configurations in the run's split, by name.
+        successors: over which predictions are averaged, those of baselines too.
     """
 
     part: str
@@ -48,6 +49,7 @@ class Evaluation:
     snapshots: SnapshotSet
     run: dict
     fingerprints: dict[str, str]
+    successors: Successors | None = None
 
 
 def evaluate(
@@ -75,10 +77,12 @@ def evaluate(
         CheckpointError: a run cannot be used, or its data are not what they were.
         ConfigError: the data hold configurations a run was trained on, the part is empty, or the times do not fit.
     """
+    if average and align == "order":
+        raise ConfigError("predictions are averaged where the times that are predicted are long enough; with --align order they are compared with others.")
     folders = [runs] if isinstance(runs, Path) else list(runs)
     model, metas = open_model(folders)
-    if average:
-        model = Averaged(model, Successors(average, cache, temperature), cache)
+    successors = Successors(average, cache, temperature) if average else None
+    model = Averaged(model, successors, cache) if successors else model
     config, split, targets = metas[0]["config"], metas[0]["split"], stored(metas[0]["config"], "targets", TargetConfig)
     if data:
         snapshots, part = SnapshotSet.read(data).ensembles(), "data"
@@ -97,9 +101,9 @@ def evaluate(
     run = {"folder": str(folders[0]), "config": config, "split": split}
     if len(folders) > 1:
         run["together_with"] = [str(folder) for folder in folders[1:]]
-    if average:
-        run["averaged_over_trajectories"] = average
-    return Evaluation(part, table(scored, times.tolist()), scored, snapshots, run, metas[0]["fingerprints"])
+    if successors:
+        run |= {"averaged_over_trajectories": average, "temperature_given": temperature}
+    return Evaluation(part, table(scored, times.tolist()), scored, snapshots, run, metas[0]["fingerprints"], successors)
 
 
 def score(model: Model, snapshots: Sequence[Snapshot], targets: TargetConfig, align: Align = "times") -> list[Scored]:
@@ -118,9 +122,17 @@ def score(model: Model, snapshots: Sequence[Snapshot], targets: TargetConfig, al
             raise ConfigError(
                 f"{snapshot.name}: was measured at the times {times.tolist()}, {snapshots[0].name} at {common.tolist()}; in order only one state point is scored at once."
             )
+        if targets.times is None and align == "times":
+            snapshot = _measured_at(snapshot, times)
         measured = propensity(snapshot, targets, times)
         out.append(Scored(snapshot.name, snapshot.types, model.predict(snapshot).propensity, measured, selected_halves(snapshot, targets)))
     return out
+
+
+def _measured_at(snapshot: Snapshot, times: np.ndarray) -> Snapshot:
+    """Return the snapshot with what was measured at some of its times, or as it is where it was not measured at all of them."""
+    equal = np.isclose(selected_times(snapshot, TargetConfig())[None], times[:, None], rtol=1e-6, atol=0)
+    return snapshot.at(equal.argmax(1).tolist()) if equal.any(1).all() else snapshot
 
 
 def _own_data(about: str, config: dict, prints: dict[str, str], names: Sequence[str], advice: str) -> SnapshotSet:
@@ -181,7 +193,9 @@ def baseline_rows(evaluation: Evaluation, config: BaselineConfig, cache: Cache, 
     if config.needs_quench:
         snapshots, tested = (part.mapped(Quenches(cache)) for part in (snapshots, tested))
     parts = [[part[i] for i in range(len(part))] for part in (snapshots.chosen(names[name]) for name in ("train", "validation"))]
-    baseline = fit(config, *parts, quiet=quiet)
+    baseline: Model = fit(config, *parts, quiet=quiet)
+    if evaluation.successors:
+        baseline = Averaged(baseline, evaluation.successors, cache)
     return table(score(baseline, tested, config.targets, align), list(dict.fromkeys(row.time for row in evaluation.rows)))
 
 

@@ -1,6 +1,7 @@
 """One configuration of particles and all that is known about it."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -97,6 +98,12 @@ class Snapshot:
     def density(self) -> float:
         """Number density n / V."""
         return len(self) / float(np.prod(self.box))
+
+    def at(self, numbers: Sequence[int]) -> "Snapshot":
+        """Return a copy with what was measured at some of the times, given by their numbers."""
+        kept, halves = list(numbers), self.propensity_halves
+        columns = {name: None if value is None else value[:, kept] for name, value in (("propensity", self.propensity), ("bond_breaking", self.bond_breaking))}
+        return self.replace(times=None if self.times is None else self.times[kept], propensity_halves=None if halves is None else halves[:, :, kept], **columns)
 
     def replace(self, **changes: object) -> "Snapshot":
         """Return a copy with some fields changed, validated again."""

@@ -13,7 +13,7 @@ from equijax.data.splits import Split, ensembles
 from equijax.data.successors import Successors
 from equijax.errors import ConfigError
 from equijax.inputs import TargetConfig
-from equijax.model import Ensemble
+from equijax.model import Ensemble, Model
 from equijax.predictor import Predictor
 from equijax.train.load import open_run
 from experiments.lab import Lab, StatePoint, refitted
@@ -34,7 +34,8 @@ def run(lab: Lab) -> dict:
     if len(names) < folds:
         raise ConfigError(f"{folds} folds need as many configurations, there are {len(names)}; give more.")
     more, find = lab.ends(point, lab.scale.ends), Successors(lab.scale.successors, lab.cache)
-    wide = lab.successors(point) if point.snapshots[0].times[-1] >= find.shortest else None  # type: ignore[index]
+    first = point.snapshots[0]
+    wide = lab.successors(point) if first.temperature and first.times[0] >= find.shortest else None  # type: ignore[index]
     start = open_run(Path(lab.scale.few.start_from))[0] if lab.scale.few.start_from else None
     parts: dict[str, list[dict]] = {}
     for fold in range(folds):
@@ -42,18 +43,21 @@ def run(lab: Lab) -> dict:
         split = Split(tuple(name for name in names if name not in test), (), test)
         part = dataclasses.replace(point, split=split)
         with_ends, with_successors = (one and dataclasses.replace(one, split=split) for one in (more, wide))
-        found = _scored(lab, part, with_ends, start, f"fold {fold + 1} of {folds}")
-        for name, scores in (found | _with_successors(lab, part, with_successors, find) if with_successors else found).items():
+        few = dataclasses.replace(lab.scale.few, validation=0, test=0)
+        networks, ridges = lab.networks(few, part, f"fold {fold + 1} of {folds}"), [lab.fit(config, part, 0) for config in (RIDGE, BOTH)]
+        found = _scored(lab, part, with_ends, start, networks, ridges)
+        if with_successors:
+            found |= _with_successors(lab, part, with_successors, find, networks, ridges)
+        for name, scores in found.items():
             parts.setdefault(name, []).append(scores)
     scores = {name: joined(one) for name, one in parts.items()}
     tests = {name: paired(found, scores["ridge, inherent"]) for name, found in scores.items() if name != "ridge, inherent"}
     return {"point": point.label, "folds": folds, "configurations": names, "ends": lab.scale.ends if more else 0, "scores": scores, "against ridge, inherent": tests}
 
 
-def _scored(lab: Lab, part: StatePoint, more: StatePoint | None, start: Predictor | None, about: str) -> dict[str, dict]:
+def _scored(lab: Lab, part: StatePoint, more: StatePoint | None, start: Predictor | None, networks: list[Predictor], ridges: list[Model]) -> dict[str, dict]:
     """Return the scores of everything that is compared, on one fold: the network with all seeds, changes of its recipe with the first."""
     few, seed, count = dataclasses.replace(lab.scale.few, validation=0, test=0), lab.scale.seeds[0], len(lab.scale.seeds)
-    networks, ridges = lab.networks(few, part, about), [lab.fit(config, part, 0) for config in (RIDGE, BOTH)]
     found = {"one network": by_seed(lab.scored(networks, part))}
     if more:
         with_ends = dataclasses.replace(lab.scale.few_with_ends, validation=0, test=0)
@@ -67,10 +71,8 @@ def _scored(lab: Lab, part: StatePoint, more: StatePoint | None, start: Predicto
     return found | {f"ridge, {name}": by_seed(lab.scored([ridge], part)) for name, ridge in zip(("inherent", "both"), ridges, strict=True)}
 
 
-def _with_successors(lab: Lab, part: StatePoint, more: StatePoint, find: Successors) -> dict[str, dict]:
+def _with_successors(lab: Lab, part: StatePoint, more: StatePoint, find: Successors, networks: list[Predictor], ridges: list[Model]) -> dict[str, dict]:
     """Return the scores of models that are averaged over successors, and of a network that was trained on them, on one fold."""
-    few = dataclasses.replace(lab.scale.few, validation=0, test=0)
-    networks, ridges = [lab.train(few, part, seed) for seed in lab.scale.seeds], [lab.fit(config, part, 0) for config in (RIDGE, BOTH)]
     taught = lab.train(dataclasses.replace(lab.scale.few_with_successors, validation=0, test=0), more, lab.scale.seeds[0])
     averaged = [Averaged(model, find, lab.cache) for model in (*networks, *ridges)]
     return {

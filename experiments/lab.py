@@ -19,7 +19,7 @@ from equijax.data.ends import snapshots_with_ends
 from equijax.data.formats import read_trajectories
 from equijax.data.samples import Quenches
 from equijax.data.snapshots import SnapshotSet
-from equijax.data.splits import Split, split_names
+from equijax.data.splits import Split, ensembles, singles, split_names
 from equijax.data.successors import Successors, snapshots_with_successors
 from equijax.errors import ConfigError, DataFormatError
 from equijax.evaluation import Align, score
@@ -82,6 +82,8 @@ class Lab:
 
     def _point(self, path: Path) -> StatePoint:
         snapshots = SnapshotSet.read([path])
+        if len(ensembles(snapshots.names)) + len(singles(snapshots.names)) < len(snapshots):
+            raise ConfigError(f"{path}: holds successors; studies make their own: give what they were made from.")
         first = snapshots[0]
         label = f"T = {first.temperature:g}" if first.temperature is not None else path.stem
         split = split_names(snapshots.names, *self._kept, 0)

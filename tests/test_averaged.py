@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from equijax.averaged import Averaged
+from equijax.baselines.config import BASELINES
+from equijax.baselines.descriptors import DescriptorConfig
 from equijax.cli import main
 from equijax.data.cache import Cache
 from equijax.data.convert import write_snapshots
@@ -16,6 +18,7 @@ from equijax.data.samples import Quenches
 from equijax.data.store import Store
 from equijax.data.successors import Successors
 from equijax.errors import ConfigError
+from equijax.evaluation import baseline_rows, evaluate
 from equijax.predictor import Prediction
 
 
@@ -70,10 +73,13 @@ def test_the_commands_take_successors(tmp_path, capsys, monkeypatch):
     main(["evaluate", str(run)])
     alone = json.loads((run / "evaluation" / "results.json").read_text())
     main(["evaluate", str(run), "--average", "1"])
-    mean = json.loads((run / "evaluation" / "results.json").read_text())
+    mean = json.loads((run / "evaluation-averaged" / "results.json").read_text())
     assert mean["run"]["averaged_over_trajectories"] == 1
+    cache, same = Cache(tmp_path / "cache"), dataclasses.replace(BASELINES["ridge-inherent"], descriptors=DescriptorConfig(("inherent",), generations=0))
+    beside = baseline_rows(evaluate(run, cache, average=1), same, cache, quiet=True)
+    assert [row.pooled for row in beside] == pytest.approx([row["pooled"] for row in mean["rows"]], abs=1e-9), "the same ridge, averaged too"
     assert "averaged_over_trajectories" not in alone["run"]
-    assert abs(mean["rows"][0]["pooled"] - alone["rows"][0]["pooled"]) > 1e-3
+    assert max(abs(one["pooled"] - other["pooled"]) for one, other in zip(mean["rows"], alone["rows"], strict=True)) > 1e-3
     predict = ["predict", str(tmp_path / "frame.extxyz"), "--model", str(run), "--out", str(tmp_path / "out.extxyz"), "--average", "1"]
     with pytest.raises(SystemExit):
         main(predict)

@@ -66,6 +66,19 @@ class Constant:
         return Prediction(np.ones((len(snapshot), 2)), self.times)
 
 
+def test_a_model_of_some_times_is_scored_on_configurations_of_more(snapshots):
+    more = snapshots[0].replace(times=[0.1, 1.0, 3.0, 10.0], propensity=np.arange(4.0) + snapshots[0].propensity[:, :1])
+    (scored,) = score(Constant(), [more], TargetConfig())
+    assert np.array_equal(scored.measured, more.propensity[:, [1, 3]])
+    with pytest.raises(ConfigError, match=r"measured at \[0\.1, 1\.0\], the training set at \[1\.0, 10\.0\]"):
+        score(Constant(), [more.at([0, 1])], TargetConfig())
+
+
+def test_averaged_predictions_are_not_compared_in_order(run):
+    with pytest.raises(ConfigError, match="with --align order they are compared with others"):
+        evaluate(run, Cache(None), align="order", average=2)
+
+
 def test_in_order_only_configurations_of_the_same_times_are_scored_together(snapshots):
     hotter = [s.replace(times=times) for s, times in zip(snapshots[:2], ([0.3, 3.0], [0.3, 3.03]), strict=True)]
     assert len(score(Constant(), hotter, TargetConfig(), "order")) == 2

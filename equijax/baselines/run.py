@@ -23,7 +23,8 @@ WEIGHTS = "baseline.npz"
 def train_baseline(config: BaselineConfig, folder: Path, cache: Cache, quiet: bool = False, split: Split | None = None) -> float | None:
     """Fit a baseline to ensembles of trajectories and leave config, split and weights in a run folder; return its score on the validation set.
 
-    Where there are ensembles, what single trajectories tell is left out: it would outweigh them in a regression without weights.
+    Where there are ensembles, what stems from them (ends, links, successors) is left out: single trajectories would outweigh them in a regression without
+    weights.
 
     Args:
         config: of the run.

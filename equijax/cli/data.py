@@ -116,7 +116,7 @@ def successors(source: Annotated[Path, tyro.conf.Positional], out: Path, traject
     """Add the successors of each configuration, which short trajectories from it lead to: they share its propensity at long times.
 
     For `equijax train successors --data OUT`: successors of the configurations for validation and test are left out there. Trajectories are of
-    20 time units with four successors each, by the Kob-Andersen potential; propensities at times below 2000 are left out.
+    20 time units with four successors each, by the Kob-Andersen potential; propensities at times below 2000 are left out, and so are ends and links.
 
     Args:
         source: file or folder in any format equijax reads, with measured propensities.

@@ -105,10 +105,10 @@ def evaluate(
         runs: folder of the run, network or baseline, or the name of a network that ships with equijax; of several, the mean of their predictions is tested.
         data: files with other configurations; by default the run's own test part, or validation where no test was kept.
         part: of the run's own data.
-        out: where results go; RUN/evaluation by default, if it is one run.
+        out: where results go; RUN/evaluation by default, if it is one run, and RUN/evaluation-averaged with --average.
         ridge: fit a ridge regression on hand-written descriptors to the run's training part, and score it beside the run.
         align: order compares the first predicted time with the first measured one and so on, across temperatures; times wants equal times.
-        average: short trajectories from each configuration over whose successors predictions are averaged, as in predict.
+        average: short trajectories from each configuration over whose successors predictions are averaged, as in predict; those of the ridge too.
         temperature: of these, for configurations that do not say theirs.
     """
     from equijax.baselines.config import BASELINES
@@ -118,13 +118,15 @@ def evaluate(
 
     if not runs:
         raise ConfigError("no run: give the folder of at least one.")
+    _refuse_lone(temperature, average)
     if out is None and (len(runs) > 1 or any(run_folder(run) != run for run in runs)):
         raise ConfigError("results of several runs together, or of a network that ships with equijax, need a folder of their own: give --out.")
     evaluation = score(runs, open_cache(), [str(path) for path in data], part, align, average, temperature)
-    folder = out or next(iter(runs)) / "evaluation"
+    folder = out or next(iter(runs)) / ("evaluation-averaged" if average else "evaluation")
     baselines = {"ridge": baseline_rows(evaluation, BASELINES["ridge"], open_cache(), align=align)} if ridge else {}
     plots = write_evaluation(evaluation, folder, baselines)
-    print(f"{', '.join(map(str, runs))}: {len(evaluation.scored)} configurations of {evaluation.part}")
+    averaged = f", averaged over the successors of {average} trajectories from each" if average else ""
+    print(f"{', '.join(map(str, runs))}: {len(evaluation.scored)} configurations of {evaluation.part}{averaged}")
     Console().print(_results(evaluation.rows))
     for name, rows in baselines.items():
         print(f"{name}, on the same configurations")
@@ -165,9 +167,15 @@ def predict(source: Annotated[Path, tyro.conf.Positional], model: Paths, out: Pa
 
     if not model:
         raise ConfigError("no model: give --model the folder of at least one run.")
+    _refuse_lone(temperature, average)
     cache, one = open_cache(), open_model(model)[0]
     count = predict_file(source, Averaged(one, Successors(average, cache, temperature), cache) if average else one, out, cache)
     print(f"{out}: {count} configuration{'s' if count != 1 else ''}.")
+
+
+def _refuse_lone(temperature: float | None, average: int) -> None:
+    if temperature is not None and not average:
+        raise ConfigError("--temperature is that of the trajectories to average over; give --average too, or leave it out.")
 
 
 def export(run: Annotated[Path, tyro.conf.Positional], out: Path) -> None:

@@ -36,13 +36,8 @@ def snapshots_with_ends(path: str | Path, time: int = -1, most: int | None = Non
         assert snapshot.propensity is not None
         if not -len(ends) <= time < len(ends):
             raise DataFormatError(f"{snapshot.name}: has {len(ends)} times, numbered from 0; there is none of number {time}.")
-        column, halves = [time % len(ends)], snapshot.propensity_halves
-        yield snapshot.replace(
-            times=snapshot.times[column],
-            propensity=snapshot.propensity[:, column],
-            propensity_halves=None if halves is None else halves[:, :, column],
-            trajectories=len(ends[time]),
-        )
+        snapshot = snapshot.at([time % len(ends)]).replace(trajectories=len(ends[time]))
+        yield snapshot
         for number, end in enumerate(ends[time][:most]):
             yield Snapshot(
                 positions=end,
@@ -50,7 +45,7 @@ def snapshots_with_ends(path: str | Path, time: int = -1, most: int | None = Non
                 box=snapshot.box,
                 name=end_of(snapshot.name, number),
                 temperature=snapshot.temperature,
-                times=snapshot.times[column],
+                times=snapshot.times,
                 propensity=np.linalg.norm(end - snapshot.positions, axis=1)[:, None],
                 trajectories=1,
             )

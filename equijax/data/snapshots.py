@@ -68,7 +68,7 @@ class SnapshotSet(Sequence[Snapshot]):
         """
         names = ensembles(self.names)
         if not names:
-            raise DataFormatError(f"{self.names[0]} and all others are known by single trajectories, to train on; give ensembles of them.")
+            raise DataFormatError(f"{self.names[0]} and all others stem from others (ends, links or successors), to train on; give these too.")
         return self.chosen(names)
 
     def mapped(self, change: Callable[[Snapshot], Snapshot]) -> "SnapshotSet":

@@ -12,10 +12,11 @@ import functools
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+from jaxtyping import Float
 
 from equijax.data.cache import Cache, content_key
 from equijax.data.splits import successor_of
-from equijax.errors import ConfigError, DataFormatError, SnapshotError
+from equijax.errors import ConfigError, ConvergenceError, DataFormatError, SnapshotError
 from equijax.graph.neighbors import KEPT
 from equijax.md.successors import SuccessorFinder
 from equijax.md.system import System
@@ -56,29 +57,40 @@ class Successors:
         return SEPARATION * self.duration
 
     def __call__(self, snapshot: Snapshot) -> list[Snapshot]:
-        """Return the successors of a configuration, the same each time, with nothing but positions, types, box and temperature.
+        """Return the successors of a configuration with nothing but positions, types, box and temperature: the same each time, from the cache.
 
         Raises:
-            SnapshotError: nothing says at which temperature the trajectories should be.
+            SnapshotError: nothing says at which temperature the trajectories should be, or all particles lie in a plane.
             ConvergenceError: the dynamics blew up.
         """
         temperature = snapshot.temperature or self.temperature
         if temperature is None:
             raise SnapshotError(f"{snapshot.name}: nothing says at which temperature its trajectories should be; give --temperature.")
+        if not np.ptp(snapshot.positions, axis=0).all():
+            raise SnapshotError(f"{snapshot.name}: all particles lie in a plane; trajectories to successors are of three-dimensional mixtures.")
         key = content_key(snapshot.positions, snapshot.types, snapshot.box, temperature, self.trajectories, self.duration, SAMPLES)
         known = self._cache.get("successors", key)
         if known is None:
-            find = self._finder(snapshot.types.tobytes(), tuple(snapshot.box.tolist()), temperature)
-            times = tuple(self.duration * k / SAMPLES for k in range(1, SAMPLES + 1))
-            # A seed of the content: the same configuration has the same successors, in whichever file it is.
-            found = find(snapshot.positions, times, self.trajectories, seed=int(key[:7], 16))
-            known = {"positions": found.reshape(-1, *snapshot.positions.shape)}
+            # The seed is of the content: the same numbers have the same velocities, in whichever file they are.
+            known = {"positions": self._found(snapshot, temperature, int(key[:7], 16))}
             self._cache.put("successors", key, **known)
-        return [Snapshot(positions, snapshot.types, snapshot.box, snapshot.name, temperature) for positions in known["positions"]]
+        names = (successor_of(snapshot.name, number) for number in range(len(known["positions"])))
+        return [Snapshot(positions, snapshot.types, snapshot.box, name, temperature) for name, positions in zip(names, known["positions"], strict=True)]
+
+    def _found(self, snapshot: Snapshot, temperature: float, seed: int) -> Float[np.ndarray, "k n 3"]:
+        # In order of their types, so that configurations of one composition share a program.
+        order = np.argsort(snapshot.types, kind="stable")
+        find = self._finder(snapshot.types[order].tobytes(), tuple(snapshot.box.tolist()), temperature)
+        times = tuple(self.duration * k / SAMPLES for k in range(1, SAMPLES + 1))
+        try:
+            moved = find(snapshot.positions[order], times, self.trajectories, seed)
+        except ConvergenceError as error:
+            raise ConvergenceError(f"{snapshot.name}: {error}") from None
+        return moved.reshape(-1, *snapshot.positions.shape)[:, np.argsort(order)]
 
 
 def snapshots_with_successors(snapshots: Iterable[Snapshot], successors: Successors) -> Iterator[Snapshot]:
-    """Yield every configuration with its propensity at long times, and after it its successors with the same.
+    """Yield every configuration with what was measured of it at long times, and after it its successors with the same propensity.
 
     Args:
         snapshots: with measured propensities.
@@ -88,18 +100,19 @@ def snapshots_with_successors(snapshots: Iterable[Snapshot], successors: Success
         DataFormatError: a configuration was not measured at a time that is long enough.
     """
     for snapshot in snapshots:
-        long = [] if snapshot.times is None else np.flatnonzero(snapshot.times >= successors.shortest)
-        if snapshot.times is None or snapshot.propensity is None or not len(long):
-            last = "is not measured" if snapshot.times is None else f"was measured up to t = {snapshot.times[-1]:g}"
+        times = np.zeros(0) if snapshot.times is None or snapshot.propensity is None else snapshot.times
+        long = np.flatnonzero(times >= successors.shortest).tolist()
+        if not long:
+            last = f"was measured up to t = {times[-1]:g}" if len(times) else "is not measured"
             raise DataFormatError(
                 f"{snapshot.name}: {last}; successors share its propensity at times of {successors.shortest:g} and more only: in a liquid that relaxes sooner, "
                 "what the trajectories do is part of it."
             )
-        halves = snapshot.propensity_halves
-        kept = {"times": snapshot.times[long], "propensity": snapshot.propensity[:, long], "trajectories": snapshot.trajectories}
-        yield snapshot.replace(**kept, propensity_halves=None if halves is None else halves[:, :, long], bond_breaking=None)
-        for number, successor in enumerate(successors(snapshot)):
-            yield successor.replace(**kept, name=successor_of(snapshot.name, number))
+        found = successors(snapshot)
+        snapshot = snapshot.at(long).replace(temperature=found[0].temperature)
+        yield snapshot
+        for successor in found:
+            yield successor.replace(times=snapshot.times, propensity=snapshot.propensity, trajectories=snapshot.trajectories)
 
 
 def _finder(types: bytes, box: tuple[float, ...], temperature: float) -> SuccessorFinder:

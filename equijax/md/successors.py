@@ -14,13 +14,11 @@ class SuccessorFinder:
     Args:
         system: types, box and potential.
         temperature: of velocities and bath.
-        time_step: of the dynamics.
-        tables: method of the neighbour tables.
     """
 
-    def __init__(self, system: System, temperature: float, time_step: float = 0.005, tables: str = "auto") -> None:
-        self.ensemble = Ensemble("nose-hoover", temperature, time_step)
-        self._dynamics = Dynamics(system, self.ensemble, tables=tables)
+    def __init__(self, system: System, temperature: float) -> None:
+        self.ensemble = Ensemble("nose-hoover", temperature)
+        self._dynamics = Dynamics(system, self.ensemble)
 
     def __call__(self, positions: Float[np.ndarray, "n d"], times: tuple[float, ...], trajectories: int, seed: int = 0) -> Float[np.ndarray, "t r n d"]:
         """Return where trajectories with fresh Maxwell velocities are at some times, in whichever image of the box they have reached.

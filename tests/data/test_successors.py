@@ -55,6 +55,7 @@ def test_a_data_set_gets_successors_at_its_long_times_alone(liquid, tmp_path):
         assert np.array_equal(other.propensity, first.propensity)
         assert np.array_equal(other.times, first.times)
         assert other.trajectories == first.trajectories
+        assert other.temperature == first.temperature
         assert other.inherent_positions is other.inherent_energy is other.propensity_halves is None
     write_snapshots(tmp_path / "set.h5", [first, *others])
     assert "5 configurations, 4 of them successors of others, the first is" in next(iter(summary(tmp_path / "set.h5")))
@@ -76,10 +77,22 @@ def test_successors_are_trained_on_with_their_configuration_and_never_test(liqui
     one = liquid.replace(propensity_halves=None, bond_breaking=None)
     write_snapshots(tmp_path / "set.h5", [one.replace(name="a"), *(one.replace(name=successor_of("a", k), positions=one.positions + 0.1 * k + 0.1) for k in range(2))])
     config = TrainConfig(network=NetworkConfig(layers=1), inputs=InputConfig("thermal", energy=False), data=(str(tmp_path / "set.h5"),), validation=0, test=0)
-    prepared = prepare(config, Cache(None), quiet=True)
-    assert set(prepared.weights.values()) == {1.0}, "as many trajectories stand behind a successor's propensity"
+    assert set(prepare(config, Cache(None), quiet=True).split.train) == {"a", "a#successor00", "a#successor01"}
     with pytest.raises(ConfigError, match="trajectory_noise changes nothing here"):
         prepare(dataclasses.replace(config, trajectory_noise=2.0), Cache(None), quiet=True)
+
+
+def test_successors_are_of_the_temperature_given_and_in_the_order_of_the_particles(liquid):
+    """Where the file says none; and particles of another order, with the same velocities only where they are sorted by type, stay who they are."""
+    bare = liquid.replace(temperature=None, times=liquid.times * 100)
+    first, *others = snapshots_with_successors([bare], Successors(1, Cache(None), 0.56, duration=0.2))
+    assert {first.temperature, *(other.temperature for other in others)} == {0.56}
+    order = np.random.default_rng(0).permutation(len(liquid))
+    shuffled = liquid.replace(**dict.fromkeys(("times", "propensity", "propensity_halves", "bond_breaking", "inherent_positions", "inherent_energy")))
+    shuffled = shuffled.replace(positions=liquid.positions[order], types=liquid.types[order])
+    for successor in Successors(1, Cache(None), duration=0.2)(shuffled):
+        assert np.array_equal(successor.types, shuffled.types)
+        assert np.linalg.norm(successor.positions - shuffled.positions, axis=1).max() < 0.6
 
 
 def test_what_has_no_successors_is_refused(liquid):
@@ -88,6 +101,8 @@ def test_what_has_no_successors_is_refused(liquid):
     find = Successors(2, Cache(None))
     with pytest.raises(SnapshotError, match=r"nothing says at which temperature its trajectories should be; give --temperature"):
         find(liquid.replace(temperature=None))
+    with pytest.raises(SnapshotError, match="all particles lie in a plane"):
+        find(liquid.replace(positions=liquid.positions * [1.0, 1.0, 0.0]))
     with pytest.raises(DataFormatError, match=r"was measured up to t = 25\.\d*; successors share its propensity at times of 2000 and more only"):
         next(snapshots_with_successors([liquid], find))
     with pytest.raises(DataFormatError, match="is not measured; successors share"):

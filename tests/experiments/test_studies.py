@@ -82,6 +82,10 @@ def test_accuracy_starts_from_a_trained_network_and_adds_ends_and_successors(tmp
     _runs(study("accuracy"), (folder,), tmp_path / "out", runs)
     found = json.loads((tmp_path / "out" / "accuracy-toy.json").read_text())["found"]
     assert found["ends"] == 1
+    taught = [split for split in (json.loads(path.read_text())["split"] for path in runs.glob("*/run.json")) if any("#successor" in name for name in split["train"])]
+    assert taught
+    for split in taught:
+        assert not {name.split("#")[0] for name in split["train"]} & {*split["test"]}
     names = {"one network", "one network, with ends of trajectories", "one network, from random weights in as many steps", "first, frozen, with a linear decoder"}
     names |= {f"one network, {how}" for how in ("averaged over successors", "trained on successors", "trained on successors and averaged over them")}
     assert names <= found["scores"].keys()

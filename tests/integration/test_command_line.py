@@ -219,6 +219,7 @@ def small_box(folder):
         (lambda d, t: ["predict", d / "frame.extxyz", "--model", t / "none", "--out", t / "out.extxyz"], "is not the folder of a run"),
         (lambda d, t: ["predict", d / "frame.extxyz", "--model", "ka-0.56", "--out", t / "out.h5"], "predictions are written as extxyz"),
         (lambda d, t: ["predict", d / "frame.extxyz", "--model", "ka-0.56", "--out", t / "out.extxyz", "--average", "4"], "is for times of 2000 and more"),
+        (lambda d, t: ["predict", d / "frame.extxyz", "--model", "ka-0.56", "--out", t / "out.extxyz", "--temperature", "1"], "give --average too"),
         (lambda d, t: ["data", "fetch", "glass"], "there is no public set 'glass'"),
         (lambda d, t: ["data", "fetch", "botan"], "say --yes"),
     ],
