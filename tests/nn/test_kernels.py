@@ -12,7 +12,7 @@ import pytest
 from equijax.errors import ConfigError
 from equijax.network import Network, NetworkConfig
 from equijax.nn.geometry import edge_geometry
-from equijax.nn.kernels import KERNELS, choose
+from equijax.nn.kernels import KERNELS, choose, xla
 from equijax.nn.radial import Filters
 from equijax.nn.triplets import hidden_irreps, triplets
 from equijax.snapshot import Snapshot
@@ -94,9 +94,39 @@ def test_a_batch_is_convolved_graph_by_graph(kernel):
                 np.testing.assert_allclose(ours[index], theirs, rtol=1e-5, atol=1e-6)  # what XLA does around the kernel may round otherwise
 
 
+@pytest.mark.parametrize(("nodes", "on_cpu", "on_gpu"), [(1, 1, 1), (32, 32, 32), (67, 23, 67), (4096, 32, 4096), (4097, 32, 2049), (12289, 32, 3073)])
+def test_blocks_are_few_and_alike(nodes, on_cpu, on_gpu, monkeypatch):
+    for backend, expected in (("cpu", on_cpu), ("gpu", on_gpu), ("tpu", on_gpu)):
+        monkeypatch.setattr(jax, "default_backend", lambda backend=backend: backend)
+        assert xla.block_of(nodes) == expected
+
+
+@pytest.mark.parametrize("block", [1, 30, 67])
+def test_blocks_do_not_change_what_is_computed(block, monkeypatch):
+    """As small as a node, not dividing the nodes, and all of them at once as on a GPU."""
+    graph = graph_of(ragged())
+    inputs = hidden_irreps(4, 1, False)
+    paths = triplets(inputs, 1, False)
+    features = jax.random.normal(jax.random.key(0), (len(graph.types), inputs.dim))
+    weights = jax.random.normal(jax.random.key(1), (5, sum(path.channels for path in paths)))
+
+    def value(features, weights, vectors):
+        geometry = edge_geometry(graph.replace(vectors=vectors), 1, False)
+        return jnp.sin(xla.convolve(e3nn.IrrepsArray(inputs, features), geometry, Filters(smooth, weights, 2.0), paths).array).sum()
+
+    def found():
+        return jax.tree.leaves(jax.jit(jax.value_and_grad(lambda *arguments: value(*arguments), argnums=(0, 1, 2)))(features, weights, graph.vectors))
+
+    expected = found()
+    monkeypatch.setattr(xla, "CACHED", block)
+    for ours, theirs in zip(found(), expected, strict=True):
+        assert relative_difference(ours, theirs) < TOLERANCE
+
+
 @pytest.mark.parametrize("kernel", ["xla", "xla-bf16"])
-def test_gradients_lower_for_accelerators(kernel):
-    """Weights and positions, for a TPU and a GPU, without a custom call: nothing that only a CPU has."""
+def test_gradients_lower_for_accelerators(kernel, monkeypatch):
+    """Weights and positions, for a TPU and a GPU, without a custom call: nothing that only a CPU has; and in the blocks that these take."""
+    monkeypatch.setattr(xla, "CACHED", xla.PARALLEL)
     graph = graph_of(toy_snapshot(4, density=0.8))
     model = Network(NetworkConfig(layers=3, l_max=2, channels=4, outputs=2, kernel=kernel))
     variables = jax.eval_shape(model.init, jax.random.key(0), graph)
