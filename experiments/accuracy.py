@@ -13,8 +13,10 @@ from equijax.data.splits import Split, ensembles
 from equijax.data.successors import Successors
 from equijax.errors import ConfigError
 from equijax.inputs import TargetConfig
-from equijax.model import Ensemble, Model
+from equijax.metrics import Scored
+from equijax.model import Model
 from equijax.predictor import Predictor
+from equijax.train.config import TrainConfig
 from equijax.train.load import open_run
 from experiments.lab import Lab, StatePoint, refitted
 from experiments.scores import by_seed, paired
@@ -43,8 +45,7 @@ def run(lab: Lab) -> dict:
         split = Split(tuple(name for name in names if name not in test), (), test)
         part = dataclasses.replace(point, split=split)
         with_ends, with_successors = (one and dataclasses.replace(one, split=split) for one in (more, wide))
-        few = dataclasses.replace(lab.scale.few, validation=0, test=0)
-        networks, ridges = lab.networks(few, part, f"fold {fold + 1} of {folds}"), [lab.fit(config, part, 0) for config in (RIDGE, BOTH)]
+        networks, ridges = lab.networks(_on_all(lab.scale.few), part, f"fold {fold + 1} of {folds}"), [lab.fit(config, part, 0) for config in (RIDGE, BOTH)]
         found = _scored(lab, part, with_ends, start, networks, ridges)
         if with_successors:
             found |= _with_successors(lab, part, with_successors, find, networks, ridges)
@@ -55,33 +56,44 @@ def run(lab: Lab) -> dict:
     return {"point": point.label, "folds": folds, "configurations": names, "ends": lab.scale.ends if more else 0, "scores": scores, "against ridge, inherent": tests}
 
 
+def _on_all(config: TrainConfig) -> TrainConfig:
+    """Return the training without configurations kept apart: the folds do that."""
+    return dataclasses.replace(config, validation=0, test=0)
+
+
 def _scored(lab: Lab, part: StatePoint, more: StatePoint | None, start: Predictor | None, networks: list[Predictor], ridges: list[Model]) -> dict[str, dict]:
     """Return the scores of everything that is compared, on one fold: the network with all seeds, changes of its recipe with the first."""
-    few, seed, count = dataclasses.replace(lab.scale.few, validation=0, test=0), lab.scale.seeds[0], len(lab.scale.seeds)
-    found = {"one network": by_seed(lab.scored(networks, part))}
+    few, seed, count = _on_all(lab.scale.few), lab.scale.seeds[0], len(lab.scale.seeds)
+    of_networks, of_ridges = lab.scored(networks, part), lab.scored(ridges, part)
+    found = {"one network": by_seed(of_networks)}
     if more:
-        with_ends = dataclasses.replace(lab.scale.few_with_ends, validation=0, test=0)
-        found["one network, with ends of trajectories"] = by_seed(lab.scored([lab.train(with_ends, more, seed)], part))
+        found["one network, with ends of trajectories"] = by_seed(lab.scored([lab.train(_on_all(lab.scale.few_with_ends), more, seed)], part))
     if start:
         found["one network, from random weights in as many steps"] = by_seed(lab.scored([lab.train(dataclasses.replace(few, start_from=""), part, seed)], part))
         found[f"{Path(few.start_from).name}, frozen, with a linear decoder"] = by_seed([refitted(start, part, few.targets)])
-    found[f"mean of {count} networks"] = by_seed(lab.scored([Ensemble(networks)], part))
+    found[f"mean of {count} networks"] = by_seed([mean_of(of_networks)])
     # What `equijax predict --model` gives for several: each counts once.
-    found[f"mean of {count} networks and {len(ridges)} ridges"] = by_seed(lab.scored([Ensemble([*networks, *ridges])], part))
-    return found | {f"ridge, {name}": by_seed(lab.scored([ridge], part)) for name, ridge in zip(("inherent", "both"), ridges, strict=True)}
+    found[f"mean of {count} networks and {len(ridges)} ridges"] = by_seed([mean_of([*of_networks, *of_ridges])])
+    return found | {f"ridge, {name}": by_seed([scored]) for name, scored in zip(("inherent", "both"), of_ridges, strict=True)}
 
 
 def _with_successors(lab: Lab, part: StatePoint, more: StatePoint, find: Successors, networks: list[Predictor], ridges: list[Model]) -> dict[str, dict]:
     """Return the scores of models that are averaged over successors, and of a network that was trained on them, on one fold."""
-    taught = lab.train(dataclasses.replace(lab.scale.few_with_successors, validation=0, test=0), more, lab.scale.seeds[0])
-    averaged = [Averaged(model, find, lab.cache) for model in (*networks, *ridges)]
+    taught = lab.train(_on_all(lab.scale.few_with_successors), more, lab.scale.seeds[0])
+    # Each predicts once: the mean of all is that of their predictions.
+    averaged = lab.scored([Averaged(model, find, lab.cache) for model in (*networks, *ridges)], part)
     return {
-        "one network, averaged over successors": by_seed(lab.scored(averaged[: len(networks)], part)),
+        "one network, averaged over successors": by_seed(averaged[: len(networks)]),
         "one network, trained on successors": by_seed(lab.scored([taught], part)),
         "one network, trained on successors and averaged over them": by_seed(lab.scored([Averaged(taught, find, lab.cache)], part)),
-        f"mean of {len(networks)} networks and {len(ridges)} ridges, averaged over successors": by_seed(lab.scored([Ensemble(averaged)], part)),
-        "ridge, inherent, averaged over successors": by_seed(lab.scored([averaged[len(networks)]], part)),
+        f"mean of {len(networks)} networks and {len(ridges)} ridges, averaged over successors": by_seed([mean_of(averaged)]),
+        "ridge, inherent, averaged over successors": by_seed([averaged[len(networks)]]),
     }
+
+
+def mean_of(scored: Sequence[Sequence[Scored]]) -> list[Scored]:
+    """Return the scores of the mean prediction of several models of the same configurations."""
+    return [dataclasses.replace(one[0], predicted=np.mean([s.predicted for s in one], axis=0)) for one in zip(*scored, strict=True)]
 
 
 def joined(parts: Sequence[dict]) -> dict:

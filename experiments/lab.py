@@ -19,7 +19,7 @@ from equijax.data.ends import snapshots_with_ends
 from equijax.data.formats import read_trajectories
 from equijax.data.samples import Quenches
 from equijax.data.snapshots import SnapshotSet
-from equijax.data.splits import Split, ensembles, singles, split_names
+from equijax.data.splits import Split, is_successor, split_names
 from equijax.data.successors import Successors, snapshots_with_successors
 from equijax.errors import ConfigError, DataFormatError
 from equijax.evaluation import Align, score
@@ -82,7 +82,7 @@ class Lab:
 
     def _point(self, path: Path) -> StatePoint:
         snapshots = SnapshotSet.read([path])
-        if len(ensembles(snapshots.names)) + len(singles(snapshots.names)) < len(snapshots):
+        if any(map(is_successor, snapshots.names)):
             raise ConfigError(f"{path}: holds successors; studies make their own: give what they were made from.")
         first = snapshots[0]
         label = f"T = {first.temperature:g}" if first.temperature is not None else path.stem
@@ -135,11 +135,13 @@ class Lab:
         Args:
             point: measured at times that are long enough (`equijax.data.successors`).
         """
-        path = self.folder / f"successors{self.scale.successors}-{point.content[:16]}.h5"
+        successors = Successors(self.scale.successors, self.cache)
+        content = content_key(point.content, "successors", *successors.settings)
+        path = self.folder / f"successors-{content[:16]}.h5"
         if not path.exists():
-            found = snapshots_with_successors(point.snapshots, Successors(self.scale.successors, self.cache))
+            found = snapshots_with_successors(point.snapshots, successors)
             write_snapshots(path, tqdm(map(Quenches(self.cache), found), desc="successors", unit="configuration", leave=False))
-        return dataclasses.replace(point, paths=(str(path),), content=content_key(point.content, "successors", self.scale.successors))
+        return dataclasses.replace(point, paths=(str(path),), content=content)
 
     def networks(self, config: TrainConfig, point: StatePoint, about: str, split: Split | None = None) -> list[Predictor]:
         """Return networks of all seeds."""

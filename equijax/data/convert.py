@@ -8,7 +8,7 @@ import numpy as np
 
 from equijax.data.formats import read_snapshots
 from equijax.data.formats.extxyz import write_extxyz
-from equijax.data.splits import origin, singles
+from equijax.data.splits import is_successor, singles
 from equijax.data.store import StoreWriter
 from equijax.errors import DataFormatError
 from equijax.metrics import noise_ceiling
@@ -47,9 +47,8 @@ class _Point:
 
     def add(self, snapshot: Snapshot) -> None:
         self.count += 1
-        single = len(singles([snapshot.name]))
-        self.single += single
-        self.successors += snapshot.name != origin(snapshot.name) and not single
+        self.single += len(singles([snapshot.name]))
+        self.successors += is_successor(snapshot.name)
         chosen = snapshot.types == 0
         if snapshot.propensity is not None:
             self.mean.append(snapshot.propensity[chosen].mean(0))

@@ -51,9 +51,14 @@ def ensembles_or_all(names: Sequence[str]) -> list[str]:
     return ensembles(names) or list(names)
 
 
+def is_successor(name: str) -> bool:
+    """Return whether a configuration is one that a short trajectory led to (`successor_of`)."""
+    return name != origin(name) and name.startswith(f"{origin(name)}#successor")
+
+
 def singles(names: Iterable[str]) -> list[str]:
     """Return the names of configurations that are known by single trajectories: ends, and links of chains."""
-    return [name for name in names if name != origin(name) and not name.startswith(f"{origin(name)}#successor")]
+    return [name for name in names if name != origin(name) and not is_successor(name)]
 
 
 def links(names: Iterable[str]) -> list[str]:

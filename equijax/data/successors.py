@@ -52,6 +52,11 @@ class Successors:
         self._cache, self._finder = cache, functools.lru_cache(maxsize=KEPT)(_finder)
 
     @property
+    def settings(self) -> tuple[int, float, int]:
+        """What decides which successors a configuration has: they are kept under it."""
+        return self.trajectories, self.duration, SAMPLES
+
+    @property
     def shortest(self) -> float:
         """The shortest time at which a configuration and its successors have the same propensity."""
         return SEPARATION * self.duration
@@ -68,7 +73,7 @@ class Successors:
             raise SnapshotError(f"{snapshot.name}: nothing says at which temperature its trajectories should be; give --temperature.")
         if not np.ptp(snapshot.positions, axis=0).all():
             raise SnapshotError(f"{snapshot.name}: all particles lie in a plane; trajectories to successors are of three-dimensional mixtures.")
-        key = content_key(snapshot.positions, snapshot.types, snapshot.box, temperature, self.trajectories, self.duration, SAMPLES)
+        key = content_key(snapshot.positions, snapshot.types, snapshot.box, temperature, *self.settings)
         known = self._cache.get("successors", key)
         if known is None:
             # The seed is of the content: the same numbers have the same velocities, in whichever file they are.

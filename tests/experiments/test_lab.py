@@ -15,7 +15,7 @@ from equijax.errors import CheckpointError, ConfigError
 from equijax.inputs import InputConfig
 from equijax.metrics import Scored, table
 from equijax.testing import toy_snapshot
-from experiments.accuracy import joined
+from experiments.accuracy import joined, mean_of
 from experiments.lab import Lab
 from experiments.scales import SCALES
 from experiments.scores import bars, by_seed, paired
@@ -167,6 +167,14 @@ def test_scores_of_folds_are_pooled_within_each():
     assert np.shape(both["per_configuration"]) == (2, 4, 2)
     assert len(both["configurations"]) == 4
     assert both["ceiling"] == pytest.approx(parts[0]["ceiling"])
+
+
+def test_the_mean_of_scores_is_that_of_the_predictions():
+    runs = [scored(1.0, seed, configurations=2) for seed in range(3)]
+    for mean, *parts in zip(mean_of(runs), *runs, strict=True):
+        np.testing.assert_allclose(mean.predicted, sum(part.predicted for part in parts) / 3, rtol=1e-14)
+        np.testing.assert_array_equal(mean.measured, parts[0].measured)
+        assert mean.name == parts[0].name
 
 
 def test_stores_have_no_ends_of_trajectories(data, tmp_path):
