@@ -110,7 +110,8 @@ def graph_positions(snapshot: Snapshot, which: Positions) -> HostPositions:
     """
     chosen = {"thermal": snapshot.positions, "inherent": snapshot.inherent_positions, "cage": snapshot.cage_positions}[which]
     if chosen is None:
-        raise SnapshotError(f"{snapshot.name}: has no {which} positions; {'quench it first' if which == 'inherent' else 'this model needs them'}.")
+        remedy = "quench it first" if which == "inherent" else "`equijax data cages` finds them"
+        raise SnapshotError(f"{snapshot.name}: has no {which} positions; {remedy}.")
     return chosen
 
 

@@ -73,7 +73,7 @@ def test_cage_displacements_have_a_scale_of_their_own():
     assert statistics.cage_scale == pytest.approx(0.03 * 3**0.5, rel=0.05)
     arrows = np.concatenate([node_features(s, inputs, statistics)[1] for s in snapshots])
     assert np.sqrt((arrows**2).sum(2).mean(0)) == pytest.approx([1, 1])
-    with pytest.raises(SnapshotError, match="has no cage positions; this model needs them"):
+    with pytest.raises(SnapshotError, match="has no cage positions; `equijax data cages` finds them"):
         measure(configurations(), inputs, TargetConfig())
 
 

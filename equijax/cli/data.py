@@ -137,6 +137,26 @@ def successors(source: Annotated[Path, tyro.conf.Positional], out: Path, traject
     print(f"{out}: {count} configurations, successors included.")
 
 
+def cages(source: Annotated[Path, tyro.conf.Positional], out: Path, temperature: float | None = None, radius: float = 0.3) -> None:
+    """Add cage positions to configurations of the Kob-Andersen mixture: where each particle is on average while none may leave its cage.
+
+    Half a minute of a core for 4096 particles. For models that read them: --set inputs.cage_displacement=true, or inputs.positions=cage.
+
+    Args:
+        source: file or folder in any format equijax reads.
+        out: the extxyz file or native store (.h5) to write; cage positions that are there already are kept.
+        temperature: of configurations that do not say theirs.
+        radius: how far a particle may go from where it is (sigma_AA).
+    """
+    from equijax.data.cages import Cages
+    from equijax.data.convert import write_snapshots
+    from equijax.data.snapshots import SnapshotSet
+
+    snapshots, find = SnapshotSet.read([source]), Cages(open_cache(), temperature, radius)
+    count = write_snapshots(out, tqdm(snapshots.mapped(find), desc="cages", unit="configuration"))
+    print(f"{out}: {count} configuration{'s' if count != 1 else ''} with cage positions.")
+
+
 def inspect(source: Annotated[Path, tyro.conf.Positional]) -> None:
     """Say what a file holds: configurations, sizes, times, mean propensity and the noise ceiling.
 

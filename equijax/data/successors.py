@@ -8,18 +8,16 @@ A snapshot caught its particles in vibrations that its propensity at long times 
 propensity of the configuration that they come from, sees the same structure in other vibrations.
 """
 
-import functools
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 from jaxtyping import Float
 
 from equijax.data.cache import Cache, content_key
+from equijax.data.short_dynamics import ShortDynamics
 from equijax.data.splits import successor_of
-from equijax.errors import ConfigError, ConvergenceError, DataFormatError, SnapshotError
-from equijax.graph.neighbors import KEPT
+from equijax.errors import ConfigError, DataFormatError
 from equijax.md.successors import SuccessorFinder
-from equijax.md.system import System
 from equijax.snapshot import Snapshot
 
 DURATION = 20.0
@@ -48,8 +46,8 @@ class Successors:
     def __init__(self, trajectories: int, cache: Cache, temperature: float | None = None, duration: float = DURATION) -> None:
         if trajectories < 1:
             raise ConfigError(f"successors of {trajectories} trajectories; expected 1 or more.")
-        self.trajectories, self.temperature, self.duration = trajectories, temperature, duration
-        self._cache, self._finder = cache, functools.lru_cache(maxsize=KEPT)(_finder)
+        self.trajectories, self.duration = trajectories, duration
+        self._cache, self._dynamics = cache, ShortDynamics(SuccessorFinder, temperature)
 
     @property
     def settings(self) -> tuple[int, float, int]:
@@ -68,30 +66,20 @@ class Successors:
             SnapshotError: nothing says at which temperature the trajectories should be, or all particles lie in a plane.
             ConvergenceError: the dynamics blew up.
         """
-        temperature = snapshot.temperature or self.temperature
-        if temperature is None:
-            raise SnapshotError(f"{snapshot.name}: nothing says at which temperature its trajectories should be; give --temperature.")
-        if not np.ptp(snapshot.positions, axis=0).all():
-            raise SnapshotError(f"{snapshot.name}: all particles lie in a plane; trajectories to successors are of three-dimensional mixtures.")
+        temperature = self._dynamics.temperature_of(snapshot)
         key = content_key(snapshot.positions, snapshot.types, snapshot.box, temperature, *self.settings)
         known = self._cache.get("successors", key)
         if known is None:
             # The seed is of the content: the same numbers have the same velocities, in whichever file they are.
-            known = {"positions": self._found(snapshot, temperature, int(key[:7], 16))}
+            known = {"positions": self._found(snapshot, int(key[:7], 16))}
             self._cache.put("successors", key, **known)
         names = (successor_of(snapshot.name, number) for number in range(len(known["positions"])))
         return [Snapshot(positions, snapshot.types, snapshot.box, name, temperature) for name, positions in zip(names, known["positions"], strict=True)]
 
-    def _found(self, snapshot: Snapshot, temperature: float, seed: int) -> Float[np.ndarray, "k n 3"]:
-        # In order of their types, so that configurations of one composition share a program.
-        order = np.argsort(snapshot.types, kind="stable")
-        find = self._finder(snapshot.types[order].tobytes(), tuple(snapshot.box.tolist()), temperature)
+    def _found(self, snapshot: Snapshot, seed: int) -> Float[np.ndarray, "k n 3"]:
         times = tuple(self.duration * k / SAMPLES for k in range(1, SAMPLES + 1))
-        try:
-            moved = find(snapshot.positions[order], times, self.trajectories, seed)
-        except ConvergenceError as error:
-            raise ConvergenceError(f"{snapshot.name}: {error}") from None
-        return moved.reshape(-1, *snapshot.positions.shape)[:, np.argsort(order)]
+        moved = self._dynamics(snapshot, lambda find, positions: find(positions, times, self.trajectories, seed))
+        return moved.reshape(-1, *snapshot.positions.shape)
 
 
 def snapshots_with_successors(snapshots: Iterable[Snapshot], successors: Successors) -> Iterator[Snapshot]:
@@ -118,7 +106,3 @@ def snapshots_with_successors(snapshots: Iterable[Snapshot], successors: Success
         yield snapshot
         for successor in found:
             yield successor.replace(times=snapshot.times, propensity=snapshot.propensity, trajectories=snapshot.trajectories)
-
-
-def _finder(types: bytes, box: tuple[float, ...], temperature: float) -> SuccessorFinder:
-    return SuccessorFinder(System(np.frombuffer(types, np.int32), np.array(box)), temperature)

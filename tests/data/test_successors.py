@@ -99,7 +99,7 @@ def test_what_has_no_successors_is_refused(liquid):
     with pytest.raises(ConfigError, match="successors of 0 trajectories"):
         Successors(0, Cache(None))
     find = Successors(2, Cache(None))
-    with pytest.raises(SnapshotError, match=r"nothing says at which temperature its trajectories should be; give --temperature"):
+    with pytest.raises(SnapshotError, match=r"nothing says at which temperature its particles should move; give --temperature"):
         find(liquid.replace(temperature=None))
     with pytest.raises(SnapshotError, match="all particles lie in a plane"):
         find(liquid.replace(positions=liquid.positions * [1.0, 1.0, 0.0]))
