@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from jaxtyping import Float
@@ -21,14 +21,14 @@ class InputConfig:
     """Which configuration makes the graph, and what each particle carries besides its type.
 
     Attributes:
-        positions: of the graph; "both" makes two graphs, of the thermal and of the inherent positions, each with layers of its own, which the decoder
-            reads together.
+        positions: of the graph; "both" makes two graphs, of the thermal and of the inherent positions, and "thermal+cage" of the thermal ones and of the
+            centres of the cages, each with layers of its own, which the decoder reads together.
         energy: the potential energy of the particle in the inherent structure (one invariant).
         displacement: the vector from the thermal to the inherent position (one l = 1 input) and its length (one invariant).
         cage_displacement: the vector from the thermal position to the centre of the cage, likewise.
     """
 
-    positions: Literal["thermal", "inherent", "cage", "both"] = "thermal"
+    positions: Literal["thermal", "inherent", "cage", "both", "thermal+cage"] = "thermal"
     energy: bool = True
     displacement: bool = False
     cage_displacement: bool = False
@@ -36,7 +36,8 @@ class InputConfig:
     @property
     def sets(self) -> tuple[Positions, ...]:
         """The positions of each graph."""
-        return ("thermal", "inherent") if self.positions == "both" else (self.positions,)
+        pairs: dict[str, tuple[Positions, ...]] = {"both": ("thermal", "inherent"), "thermal+cage": ("thermal", "cage")}
+        return pairs.get(self.positions) or (cast(Positions, self.positions),)
 
     @property
     def displaced_to(self) -> tuple[Positions, ...]:

@@ -41,6 +41,7 @@ INPUTS = {
     "thermal with displacement": InputConfig("thermal", energy=True, displacement=True),
     "inherent with displacement": InputConfig("inherent", energy=True, displacement=True),
     "cage": InputConfig("cage", energy=True),
+    "thermal and cage graphs": InputConfig("thermal+cage", energy=True, displacement=True),
     "two graphs and two displacements": InputConfig("both", energy=True, displacement=True, cage_displacement=True),
 }
 
