@@ -4,7 +4,9 @@ import dataclasses
 
 from matplotlib.figure import Figure
 
+from equijax.baselines.config import BASELINES
 from equijax.inputs import InputConfig, TargetConfig
+from equijax.train.presets import PRESETS
 from experiments.lab import Lab, StatePoint
 from experiments.scores import by_seed, paired
 from experiments.study import Study, legend_below, main, panel, published
@@ -18,15 +20,18 @@ PAPER = {
 
 BEYOND = {
     "+ vector to the inherent position": InputConfig("thermal", energy=True, displacement=True),
-    "both graphs, + vector": InputConfig("both", energy=True, displacement=True),
+    "graphs of thermal and inherent positions, + vector": InputConfig("both", energy=True, displacement=True),
 }
 CAGES = {
     "+ vectors to inherent position and cage": InputConfig("thermal", energy=True, displacement=True, cage_displacement=True),
+    "graph of the cages, + both vectors": InputConfig("cage", energy=True, displacement=True, cage_displacement=True),
+    "graphs of thermal positions and cages, + both vectors": PRESETS["cages"].inputs,
 }
+"""Where the configurations have cage positions."""
 
 
 def run(lab: Lab) -> dict:
-    """Train with every input, at all times at once and at single ones."""
+    """Train with every input, at all times at once and at single ones, and fit ridge regressions to the strongest."""
     out = {}
     for point in lab.points:
         known = point.part("train")[0]
@@ -36,9 +41,13 @@ def run(lab: Lab) -> dict:
         multi = {name: _scored(lab, point, choice, None) for name, choice in inputs.items()}
         numbers = sorted({number % len(times) for number in lab.scale.single_times})
         single = {name: {str(number): _scored(lab, point, choice, number) for number in numbers} for name, choice in PAPER.items()}
+        ridges = ("ridge", *(["ridge-cage"] if known.cage_positions is not None else []))
+        multi |= {name: by_seed(lab.scored([lab.fit(lab.scale.baseline(BASELINES[name]), point, 0)], point)) for name in ridges}
         best = multi["thermal + inherent energy"]
         tests = {name: paired(found, best) for name, found in multi.items() if found is not best}
         out[point.label] = {"times": times.tolist(), "multi-variate": multi, "uni-variate": single, "against thermal + inherent energy": tests}
+        if "ridge-cage" in multi:
+            out[point.label]["against ridge-cage"] = {name: paired(multi[name], multi["ridge-cage"]) for name in CAGES}
     return out
 
 

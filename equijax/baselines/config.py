@@ -94,8 +94,9 @@ class BaselineConfig:
 
 
 BASELINES: dict[str, BaselineConfig] = {
-    # The strongest of the linear ones: what a network has to beat.
+    # The strongest of the linear ones, without cage positions and with them: what a network that reads the same has to beat.
     "ridge": BaselineConfig(descriptors=DescriptorConfig(("thermal", "inherent"), energy=True, displacements=("inherent",))),
+    "ridge-cage": BaselineConfig(descriptors=DescriptorConfig(("thermal", "inherent", "cage"), energy=True, displacements=("inherent", "cage"))),
     "ridge-thermal": BaselineConfig(descriptors=DescriptorConfig(("thermal",), energy=False)),
     "ridge-inherent": BaselineConfig(descriptors=DescriptorConfig(("inherent",), energy=True)),
     "perceptron": BaselineConfig("perceptron", features="physics"),

@@ -34,6 +34,9 @@ _QUICKSTART = TrainConfig(
     mirror=True,
 )
 
+# The same for configurations with cage positions: a graph of these beside the thermal one, which decides the shortest times.
+_CAGES = dataclasses.replace(_QUICKSTART, inputs=InputConfig("thermal+cage", energy=True, displacement=True, cage_displacement=True))
+
 # Hundreds of configurations that are known by two trajectories each (`equijax simulate chain`): enough for five layers with products and both graphs, in
 # few passes with a long average. By Muon, whose loss was the lower in the first pass at the same learning rate (one seed).
 _CHAIN = dataclasses.replace(
@@ -62,6 +65,7 @@ PRESETS: dict[str, TrainConfig] = {
     # With their successors (`equijax data successors`), in as many steps where each has sixteen.
     "successors": dataclasses.replace(_FINE_TUNE, epochs=1, patience=1),
     "quickstart": _QUICKSTART,
+    "cages": _CAGES,
     "chain": _CHAIN,
 }
 

@@ -10,8 +10,11 @@ import pytest
 
 import experiments
 from equijax.data.cache import Cache
+from equijax.data.convert import write_snapshots
 from equijax.data.embedded import embedded_path
+from equijax.data.store import Store
 from equijax.errors import ConfigError
+from equijax.periodic import minimum_image
 from equijax.simulate.config import Mixture, SimulateConfig
 from equijax.simulate.pipeline import simulate
 from equijax.testing import toy_snapshot
@@ -64,6 +67,21 @@ def test_a_study_of_one_temperature_runs(name, tmp_path, runs):
 @pytest.mark.parametrize("name", [name for name in STUDIES if study(name).points == 2])
 def test_a_study_of_several_temperatures_runs(name, two_temperatures, tmp_path, runs):
     _runs(study(name), two_temperatures, tmp_path, runs)
+
+
+@pytest.mark.slow
+def test_inputs_compares_cage_positions_where_they_are_known(tmp_path, runs):
+    """What cages are is tested elsewhere; here the points half way to the inherent structure stand for them."""
+    with Store(embedded_path()) as store:
+        snapshots = [store[k] for k in range(6)]
+    half_way = (s.positions + 0.5 * minimum_image(s.inherent_positions - s.positions, s.box) for s in snapshots)
+    write_snapshots(tmp_path / "caged.h5", (s.replace(cage_positions=points) for s, points in zip(snapshots, half_way, strict=True)))
+    _runs(study("inputs"), (tmp_path / "caged.h5",), tmp_path / "out", runs)
+    (found,) = json.loads((tmp_path / "out" / "inputs-toy.json").read_text())["found"].values()
+    caged = set(found["against ridge-cage"])
+    assert len(caged) == 3
+    assert {*caged, "ridge", "ridge-cage"} <= found["multi-variate"].keys()
+    assert len({str(scores["pooled"]) for scores in found["multi-variate"].values()}) == len(found["multi-variate"])
 
 
 @pytest.mark.slow
