@@ -8,8 +8,8 @@ over the neighbours. For a node i with slots k,
     out[o, c]  = sum_q  B[o, c, q] R[q, c]                        radial weights, once a node
 
 Nodes go through in blocks, on a CPU so small that a block stays in cache, elsewhere so large that one fills the device, and each block is recomputed
-in the backward pass. Only h is needed at every edge (17 numbers, not the hundreds of filters), so this kernel evaluates the radial network and has no
-use for a table of it.
+in the backward pass. Only h is needed at every edge (17 numbers, not the hundreds of filters), so this kernel evaluates the radial network: reading h
+from a table takes longer (`benchmarks/radial_table.py`).
 
 On GPUs and TPUs, `jax.default_matmul_precision` decides how exact the products are (by default TF32 on NVIDIA's and bfloat16 on Google's); kernel
 "xla-bf16" rounds the operands of the largest product, the sum over the slots, to bfloat16 on any device and adds in float32.
