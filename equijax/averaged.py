@@ -3,12 +3,18 @@
 import numpy as np
 
 from equijax.data.cache import Cache
-from equijax.data.samples import Quenches
+from equijax.data.completed import Completed
 from equijax.data.successors import Successors
 from equijax.errors import ConfigError
 from equijax.model import Model
 from equijax.predictor import Prediction
 from equijax.snapshot import Snapshot
+
+
+def refuse_unused(temperature: float | None, average: int, model: Model) -> None:
+    """Raise ConfigError if a temperature is given that nothing asks for: neither trajectories to average over nor cages."""
+    if temperature is not None and not average and not model.needs_cages:
+        raise ConfigError("--temperature is that of the trajectories to average over, or of cages that the model reads; give --average too, or leave it out.")
 
 
 class Averaged:
@@ -19,14 +25,14 @@ class Averaged:
     Args:
         model: a network, a baseline, or the mean of several.
         successors: that finds them.
-        cache: for their quenches.
+        cache: for their quenches and cages.
 
     Raises:
         ConfigError: none of the predicted times is long enough.
     """
 
     def __init__(self, model: Model, successors: Successors, cache: Cache) -> None:
-        self.model, self.successors, self._quench = model, successors, Quenches(cache)
+        self.model, self.successors, self._complete = model, successors, Completed(model, cache)
         self._long = model.times >= successors.shortest
         if not self._long.any():
             raise ConfigError(
@@ -44,6 +50,11 @@ class Averaged:
         """Whether the snapshot must have its inherent structure."""
         return self.model.needs_quench
 
+    @property
+    def needs_cages(self) -> bool:
+        """Whether the snapshot must have its cage positions."""
+        return self.model.needs_cages
+
     def predict(self, snapshot: Snapshot) -> Prediction:
         """Return the predicted propensity.
 
@@ -52,6 +63,6 @@ class Averaged:
             ConvergenceError: the dynamics blew up, or a quench did not reach its minimum.
         """
         alone = self.model.predict(snapshot).propensity
-        successors = map(self._quench, self.successors(snapshot)) if self.needs_quench else self.successors(snapshot)
+        successors = map(self._complete, self.successors(snapshot))
         mean = np.mean([alone, *(self.model.predict(successor).propensity for successor in successors)], axis=0)
         return Prediction(np.where(self._long, mean, alone), self.times)

@@ -8,13 +8,13 @@ from typing import Literal
 import numpy as np
 
 from equijax.analysis import plots
-from equijax.averaged import Averaged
+from equijax.averaged import Averaged, refuse_unused
 from equijax.baselines.config import BaselineConfig
 from equijax.baselines.fitted import fit
 from equijax.configs import stored
 from equijax.data.cache import Cache
+from equijax.data.completed import Completed
 from equijax.data.files import write_json
-from equijax.data.samples import Quenches
 from equijax.data.snapshots import SnapshotSet
 from equijax.data.splits import ensembles_or_all
 from equijax.data.successors import Successors
@@ -41,6 +41,8 @@ class Evaluation:
     Attributes:
         fingerprints: of the configurations in the run's split, by name.
         successors: over which predictions are averaged, those of baselines too.
+        temperature: of configurations that do not say theirs.
+        needs_cages: whether the run reads cage positions.
     """
 
     part: str
@@ -50,6 +52,8 @@ class Evaluation:
     run: dict
     fingerprints: dict[str, str]
     successors: Successors | None = None
+    temperature: float | None = None
+    needs_cages: bool = False
 
 
 def evaluate(
@@ -65,22 +69,23 @@ def evaluate(
 
     Args:
         runs: their folders.
-        cache: for quenches.
+        cache: for quenches and cages.
         data: files with other configurations; by default the (first) run's own test part, or its validation part where no test was kept.
         part: "test", "validation" or "train" of the run's own data.
         align: "order" compares the first predicted time with the first measured one and so on: across temperatures, where times are
             multiples of each relaxation time.
         average: trajectories from each configuration over which predictions are averaged (`equijax.averaged.Averaged`); none by default.
-        temperature: of these, for configurations that do not say theirs.
+        temperature: of these, and at which cages are found, for configurations that do not say theirs.
 
     Raises:
         CheckpointError: a run cannot be used, or its data are not what they were.
-        ConfigError: the data hold configurations a run was trained on, the part is empty, or the times do not fit.
+        ConfigError: nothing asks for the temperature, the data hold configurations a run was trained on, the part is empty, or the times do not fit.
     """
     if average and align == "order":
         raise ConfigError("predictions are averaged where the times that are predicted are long enough; with --align order they are compared with others.")
     folders = [runs] if isinstance(runs, Path) else list(runs)
     model, metas = open_model(folders)
+    refuse_unused(temperature, average, model)
     successors = Successors(average, cache, temperature) if average else None
     model = Averaged(model, successors, cache) if successors else model
     config, split, targets = metas[0]["config"], metas[0]["split"], stored(metas[0]["config"], "targets", TargetConfig)
@@ -94,8 +99,7 @@ def evaluate(
         snapshots = _own_data(f"{folders[0]}", config, metas[0]["fingerprints"], split[part], "give --data").ensembles()
         if part != "train":
             _refuse_seen(snapshots, metas[1:], ("train", "validation") if part == "test" else ("train",))
-    if model.needs_quench:
-        snapshots = snapshots.mapped(Quenches(cache))
+    snapshots = snapshots.mapped(Completed(model, cache, temperature))
     scored = score(model, snapshots, targets, align)
     times = selected_times(snapshots[0], targets) if align == "order" else model.times
     run = {"folder": str(folders[0]), "config": config, "split": split}
@@ -103,7 +107,7 @@ def evaluate(
         run["together_with"] = [str(folder) for folder in folders[1:]]
     if successors:
         run |= {"averaged_over_trajectories": average, "temperature_given": temperature}
-    return Evaluation(part, table(scored, times.tolist()), scored, snapshots, run, metas[0]["fingerprints"], successors)
+    return Evaluation(part, table(scored, times.tolist()), scored, snapshots, run, metas[0]["fingerprints"], successors, temperature, model.needs_cages)
 
 
 def score(model: Model, snapshots: Sequence[Snapshot], targets: TargetConfig, align: Align = "times") -> list[Scored]:
@@ -177,7 +181,7 @@ def baseline_rows(evaluation: Evaluation, config: BaselineConfig, cache: Cache, 
     Args:
         evaluation: of the run, whose data, split and targets the baseline shares.
         config: of the baseline.
-        cache: for quenches.
+        cache: for quenches and cages.
         quiet: no progress bar.
         align: how times are paired, as in `evaluate`.
 
@@ -190,8 +194,8 @@ def baseline_rows(evaluation: Evaluation, config: BaselineConfig, cache: Cache, 
     about = f"a baseline beside {evaluation.run['folder']} is fitted to what that was trained on"
     snapshots = _own_data(about, run, evaluation.fingerprints, [*names["train"], *names["validation"]], "leave the baseline out")
     tested = evaluation.snapshots
-    if config.needs_quench:
-        snapshots, tested = (part.mapped(Quenches(cache)) for part in (snapshots, tested))
+    complete = Completed(config, cache, evaluation.temperature)
+    snapshots, tested = snapshots.mapped(complete), tested.mapped(complete)
     parts = [[part[i] for i in range(len(part))] for part in (snapshots.chosen(names[name]) for name in ("train", "validation"))]
     baseline: Model = fit(config, *parts, quiet=quiet)
     if evaluation.successors:

@@ -64,6 +64,11 @@ class InputConfig:
         """Whether the inherent structure must be known."""
         return self.energy or "inherent" in self.reads
 
+    @property
+    def needs_cages(self) -> bool:
+        """Whether the cage positions must be known."""
+        return "cage" in self.reads
+
 
 @dataclasses.dataclass(frozen=True)
 class TargetConfig:

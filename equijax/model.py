@@ -24,6 +24,11 @@ class Model(Protocol):
         """Whether the snapshot must have its inherent structure."""
         ...
 
+    @property
+    def needs_cages(self) -> bool:
+        """Whether the snapshot must have its cage positions."""
+        ...
+
     def predict(self, snapshot: Snapshot) -> Prediction:
         """Return the predicted propensity."""
         ...
@@ -50,6 +55,11 @@ class Ensemble:
     def needs_quench(self) -> bool:
         """Whether one of them needs the inherent structure."""
         return any(model.needs_quench for model in self.models)
+
+    @property
+    def needs_cages(self) -> bool:
+        """Whether one of them needs the cage positions."""
+        return any(model.needs_cages for model in self.models)
 
     def predict(self, snapshot: Snapshot) -> Prediction:
         """Return the mean of the predicted propensities."""

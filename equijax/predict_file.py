@@ -1,14 +1,13 @@
 """Predictions as columns of a file that OVITO reads."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from tqdm import tqdm
 
 from equijax.data.cache import Cache
+from equijax.data.completed import Completed
 from equijax.data.formats import read_snapshots
 from equijax.data.formats.extxyz import write_extxyz
-from equijax.data.samples import Quenches
 from equijax.errors import DataFormatError
 from equijax.model import Model
 from equijax.snapshot import Snapshot
@@ -19,15 +18,16 @@ def column(time: float) -> str:
     return f"predicted_propensity_t{time:g}"
 
 
-def predict_file(source: Path, model: Model, out: Path, cache: Cache, quiet: bool = False) -> int:
+def predict_file(source: Path, model: Model, out: Path, cache: Cache, quiet: bool = False, temperature: float | None = None) -> int:
     """Write every configuration of a file with a column of predictions per time; return how many there were.
 
     Args:
         source: file or folder in any format equijax reads.
-        model: a network, a baseline, or the mean of several; where it reads inherent structures, configurations without them are quenched first.
+        model: a network, a baseline, or the mean of several; inherent structures and cages that it reads are found where there are none.
         out: an extxyz file.
-        cache: for quenches.
+        cache: for quenches and cages.
         quiet: no progress bar.
+        temperature: at which cages are found, for configurations that do not say theirs.
 
     Raises:
         DataFormatError: the name of the file to write is not that of an extxyz file.
@@ -35,17 +35,12 @@ def predict_file(source: Path, model: Model, out: Path, cache: Cache, quiet: boo
     """
     if out.suffix not in {".extxyz", ".xyz"}:
         raise DataFormatError(f"{out}: predictions are written as extxyz; give a name that ends in .extxyz.")
-    quench = Quenches(cache)
+    complete = Completed(model, cache, temperature)
     done: list[Snapshot] = []
     columns = []
-    for snapshot in tqdm(_each(source, model, quench), desc="predict", unit="configuration", disable=quiet):
+    for snapshot in tqdm(map(complete, read_snapshots(source)), desc="predict", unit="configuration", disable=quiet):
         prediction = model.predict(snapshot)
         done.append(snapshot)
         columns.append({column(time): prediction.propensity[:, t] for t, time in enumerate(prediction.times)})
     write_extxyz(out, done, columns)
     return len(done)
-
-
-def _each(source: Path, model: Model, quench: Quenches) -> Iterator[Snapshot]:
-    for snapshot in read_snapshots(source):
-        yield quench(snapshot) if model.needs_quench else snapshot

@@ -70,6 +70,11 @@ class Predictor:
         """Whether the snapshot must have its inherent structure."""
         return self.inputs.needs_quench
 
+    @property
+    def needs_cages(self) -> bool:
+        """Whether the snapshot must have its cage positions."""
+        return self.inputs.needs_cages
+
     def predict(self, snapshot: Snapshot) -> Prediction:
         """Return the predicted propensity, in units of sigma_AA.
 

@@ -27,6 +27,7 @@ class Probe:
     """Predicts where the particles are, at a short and at a long time."""
 
     needs_quench: bool = False
+    needs_cages: bool = False
     times: np.ndarray = dataclasses.field(default_factory=lambda: np.array([4.0, 4120.0]))
 
     def predict(self, snapshot):

@@ -60,7 +60,7 @@ def test_a_baseline_beside_a_run_needs_what_the_run_was_trained_on(run, snapshot
 class Constant:
     """Predicts the same for all particles, at two times."""
 
-    times, needs_quench = np.array([1.0, 10.0]), False
+    times, needs_quench, needs_cages = np.array([1.0, 10.0]), False, False
 
     def predict(self, snapshot):
         return Prediction(np.ones((len(snapshot), 2)), self.times)

@@ -92,6 +92,11 @@ class BaselineConfig:
             return self.graph_network.positions == "inherent"
         return self.features != "bond-order" or self.descriptors.needs_quench
 
+    @property
+    def needs_cages(self) -> bool:
+        """Whether the cage positions must be known."""
+        return self.model != "graph_network" and self.features == "bond-order" and self.descriptors.needs_cages
+
 
 BASELINES: dict[str, BaselineConfig] = {
     # The strongest of the linear ones, without cage positions and with them: what a network that reads the same has to beat.

@@ -49,6 +49,11 @@ class DescriptorConfig:
         """Whether the inherent structure must be known."""
         return self.energy or "inherent" in (*self.positions, *self.displacements)
 
+    @property
+    def needs_cages(self) -> bool:
+        """Whether the cage positions must be known."""
+        return "cage" in (*self.positions, *self.displacements)
+
 
 def descriptors(snapshot: Snapshot, config: DescriptorConfig, searches: Searches | None = None) -> Float[np.ndarray, "n d"]:
     """Return the descriptors of every particle (for one set of positions: 366, and 3 for each further number of its own).

@@ -41,6 +41,11 @@ class Baseline:
         """Whether the snapshot must have its inherent structure."""
         return self.config.needs_quench
 
+    @property
+    def needs_cages(self) -> bool:
+        """Whether the snapshot must have its cage positions."""
+        return self.config.needs_cages
+
     def predict(self, snapshot: Snapshot) -> Prediction:
         """Return the predicted propensity, in units of sigma_AA.
 

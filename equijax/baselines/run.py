@@ -7,8 +7,8 @@ from equijax.baselines.config import BaselineConfig
 from equijax.baselines.fitted import Baseline, fit, regression
 from equijax.configs import stored, to_dict
 from equijax.data.cache import Cache
+from equijax.data.completed import Completed
 from equijax.data.files import read_arrays, read_json, write_arrays, write_json
-from equijax.data.samples import Quenches
 from equijax.data.snapshots import SnapshotSet
 from equijax.data.splits import Split, ensembles_or_all, split_names
 from equijax.errors import CheckpointError, ConfigError
@@ -29,7 +29,7 @@ def train_baseline(config: BaselineConfig, folder: Path, cache: Cache, quiet: bo
     Args:
         config: of the run.
         folder: of the run; must be new.
-        cache: for quenches.
+        cache: for quenches and cages.
         quiet: no progress bar.
         split: of the configurations, where it is not to be drawn at random.
 
@@ -42,8 +42,7 @@ def train_baseline(config: BaselineConfig, folder: Path, cache: Cache, quiet: bo
     snapshots = snapshots.chosen(ensembles_or_all(snapshots.names))
     split = split or split_names(snapshots.names, config.validation, config.test, config.split_seed)
     prints = fingerprints(snapshots.chosen([*split.train, *split.validation, *split.test]))
-    if config.needs_quench:
-        snapshots = snapshots.mapped(Quenches(cache))
+    snapshots = snapshots.mapped(Completed(config, cache))
     # Held in memory: every regression reads each configuration several times.
     held = [[part[i] for i in range(len(part))] for part in (snapshots.chosen(names) for names in (split.train, split.validation))]
     baseline = fit(config, *held, quiet=quiet)

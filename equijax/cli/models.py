@@ -43,8 +43,8 @@ def train(
     """Train a network, or fit a baseline.
 
     Args:
-        config: a preset (paper, inherent, quickstart, chain, fine-tune, ends, successors; baselines: ridge, ridge-thermal, ridge-inherent, perceptron, energy, density,
-            bapst), or a YAML or JSON file (of a baseline, if it names a `model`).
+        config: a preset (paper, inherent, quickstart, cages, chain, fine-tune, ends, successors; baselines: ridge, ridge-thermal, ridge-inherent, ridge-cage,
+            perceptron, energy, density, bapst), or a YAML or JSON file (of a baseline, if it names a `model`).
         out: folder of the run.
         data: files, folders or archives with measured propensities.
         resume: go on from the newest checkpoint of the run.
@@ -106,10 +106,11 @@ def evaluate(
         data: files with other configurations; by default the run's own test part, or validation where no test was kept.
         part: of the run's own data.
         out: where results go; RUN/evaluation by default, if it is one run, and RUN/evaluation-averaged with --average.
-        ridge: fit a ridge regression on hand-written descriptors to the run's training part, and score it beside the run.
+        ridge: fit a ridge regression on hand-written descriptors to the run's training part, and score it beside the run; with those of the cages
+            where the run reads them.
         align: order compares the first predicted time with the first measured one and so on, across temperatures; times wants equal times.
         average: short trajectories from each configuration over whose successors predictions are averaged, as in predict; those of the ridge too.
-        temperature: of these, for configurations that do not say theirs.
+        temperature: of these, and at which cages are found, for configurations that do not say theirs.
     """
     from equijax.baselines.config import BASELINES
     from equijax.evaluation import baseline_rows, write_evaluation
@@ -118,12 +119,12 @@ def evaluate(
 
     if not runs:
         raise ConfigError("no run: give the folder of at least one.")
-    _refuse_lone(temperature, average)
     if out is None and (len(runs) > 1 or any(run_folder(run) != run for run in runs)):
         raise ConfigError("results of several runs together, or of a network that ships with equijax, need a folder of their own: give --out.")
     evaluation = score(runs, open_cache(), [str(path) for path in data], part, align, average, temperature)
     folder = out or next(iter(runs)) / ("evaluation-averaged" if average else "evaluation")
-    baselines = {"ridge": baseline_rows(evaluation, BASELINES["ridge"], open_cache(), align=align)} if ridge else {}
+    name = "ridge-cage" if evaluation.needs_cages else "ridge"
+    baselines = {name: baseline_rows(evaluation, BASELINES[name], open_cache(), align=align)} if ridge else {}
     plots = write_evaluation(evaluation, folder, baselines)
     averaged = f", averaged over the successors of {average} trajectories from each" if average else ""
     print(f"{', '.join(map(str, runs))}: {len(evaluation.scored)} configurations of {evaluation.part}{averaged}")
@@ -153,29 +154,24 @@ def predict(source: Annotated[Path, tyro.conf.Positional], model: Paths, out: Pa
     """Predict the propensity of every particle and write it as columns of an extxyz file that OVITO reads.
 
     Args:
-        source: file or folder in any format equijax reads; quenched first if the model reads inherent structures.
+        source: file or folder in any format equijax reads; inherent structures and cages are found first if the model reads them.
         model: folder of a run, or the name of a network that ships with equijax; of several, the mean of their predictions is written.
         out: the extxyz file to write.
         average: short trajectories from each configuration, over whose successors predictions of times from 2000 on are averaged; for Kob-Andersen
             mixtures that relax as slowly.
-        temperature: of these, for configurations that do not say theirs.
+        temperature: of these, and at which cages are found, for configurations that do not say theirs.
     """
-    from equijax.averaged import Averaged
+    from equijax.averaged import Averaged, refuse_unused
     from equijax.data.successors import Successors
     from equijax.predict_file import predict_file
     from equijax.runs import open_model
 
     if not model:
         raise ConfigError("no model: give --model the folder of at least one run.")
-    _refuse_lone(temperature, average)
     cache, one = open_cache(), open_model(model)[0]
-    count = predict_file(source, Averaged(one, Successors(average, cache, temperature), cache) if average else one, out, cache)
+    refuse_unused(temperature, average, one)
+    count = predict_file(source, Averaged(one, Successors(average, cache, temperature), cache) if average else one, out, cache, temperature=temperature)
     print(f"{out}: {count} configuration{'s' if count != 1 else ''}.")
-
-
-def _refuse_lone(temperature: float | None, average: int) -> None:
-    if temperature is not None and not average:
-        raise ConfigError("--temperature is that of the trajectories to average over; give --average too, or leave it out.")
 
 
 def export(run: Annotated[Path, tyro.conf.Positional], out: Path) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 from tqdm import tqdm
 
 from equijax.data.cache import Cache, content_key
-from equijax.data.samples import Capacity, PairFinder, Quenches, SampleSource
+from equijax.data.completed import Completed
+from equijax.data.samples import Capacity, PairFinder, SampleSource
 from equijax.data.snapshots import SnapshotSet
 from equijax.data.splits import Split, ensembles, ensembles_or_all, singles, split_names, with_ends
 from equijax.errors import ConfigError
@@ -70,16 +71,16 @@ def prepare(config: TrainConfig, cache: Cache, quiet: bool = False, split: Split
     if not config.trajectory_noise and ensembles(split.train) and singles(split.train):
         raise ConfigError("some training data are known by single trajectories, which must not weigh as much as ensembles; set trajectory_noise (2 in `ends`).")
     snapshots = snapshots.chosen([*split.train, *split.validation, *split.test])
-    if config.inputs.needs_quench:
-        bar: tqdm | None = None
+    bar: tqdm | None = None
 
-        def show(steps: int, force: float) -> None:
-            if bar is not None:
-                bar.set_postfix_str(f"FIRE step {steps}, largest force {force:.1e}")
+    def show(steps: int, force: float) -> None:
+        if bar is not None:
+            bar.set_postfix_str(f"FIRE step {steps}, largest force {force:.1e}")
 
-        snapshots = snapshots.mapped(Quenches(cache, progress=show))
+    snapshots = snapshots.mapped(Completed(config.inputs, cache, progress=show))
     pairs = PairFinder(config.network.cutoff, cache)
-    bar = tqdm(range(len(snapshots)), desc="inherent structures and graphs" if config.inputs.needs_quench else "graphs", unit="configuration", disable=quiet)
+    made = ["inherent structures"] * config.inputs.needs_quench + ["cages"] * config.inputs.needs_cages + ["graphs"]
+    bar = tqdm(range(len(snapshots)), desc=", ".join(made), unit="configuration", disable=quiet)
     nodes, slots, prints, degrees, weights, trained = 0, 0, {}, {}, {}, {*split.train}
     for i in bar:
         snapshot = snapshots[i]
