@@ -16,16 +16,19 @@ class Cages:
         cache: where they are kept.
         temperature: of configurations that do not say theirs.
         radius: how far a particle may go from where it is (sigma_AA).
+        walkers: replicas to average over.
 
     Raises:
-        ConfigError: the radius is not positive.
+        ConfigError: the radius is not positive, or there are no walkers.
     """
 
-    def __init__(self, cache: Cache, temperature: float | None = None, radius: float = RADIUS) -> None:
+    def __init__(self, cache: Cache, temperature: float | None = None, radius: float = RADIUS, walkers: int = WALKERS) -> None:
         if not 0 < radius < float("inf"):
             raise ConfigError(f"the radius of the cages is {radius}; expected a positive number.")
-        self.radius, self._cache = radius, cache
-        self._dynamics = ShortDynamics(functools.partial(CageFinder, radius=radius), temperature)
+        if walkers < 1:
+            raise ConfigError(f"walkers is {walkers}; at least one has to move in the cages.")
+        self.radius, self.walkers, self._cache = radius, walkers, cache
+        self._dynamics = ShortDynamics(functools.partial(CageFinder, radius=radius, walkers=walkers), temperature)
 
     def __call__(self, snapshot: Snapshot) -> Snapshot:
         """Return the snapshot with its cage positions; those it has are kept.
@@ -37,7 +40,7 @@ class Cages:
         if snapshot.cage_positions is not None:
             return snapshot
         temperature = self._dynamics.temperature_of(snapshot)
-        key = content_key(snapshot.positions, snapshot.types, snapshot.box, temperature, self.radius, SETTLING, DURATION, WALKERS)
+        key = content_key(snapshot.positions, snapshot.types, snapshot.box, temperature, self.radius, SETTLING, DURATION, self.walkers)
         known = self._cache.get("cages", key)
         if known is None:
             # The seed is of the content: the same numbers have the same cages, in whichever file they are.

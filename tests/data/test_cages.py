@@ -33,8 +33,9 @@ def test_cages_are_found_once_and_those_there_are_kept(liquid, caged, monkeypatc
     assert np.array_equal(Cages(cache)(liquid.replace(name="other")).cage_positions, found.cage_positions)
     mine = liquid.replace(cage_positions=liquid.positions)
     assert Cages(Cache(None))(mine) is mine
-    with pytest.raises(TypeError):
-        Cages(cache, radius=0.2)(liquid)
+    for other in ({"radius": 0.2}, {"walkers": 4}):
+        with pytest.raises(TypeError):
+            Cages(cache, **other)(liquid)
 
 
 def test_the_order_of_the_particles_does_not_matter(liquid, caged):
@@ -53,6 +54,8 @@ def test_what_has_no_cages_is_refused(liquid):
         Cages(Cache(None))(liquid.replace(positions=liquid.positions * [1, 1, 0]))
     with pytest.raises(ConfigError, match="the radius of the cages is 0"):
         Cages(Cache(None), radius=0)
+    with pytest.raises(ConfigError, match="walkers is 0"):
+        Cages(Cache(None), walkers=0)
 
 
 def test_the_command_adds_cages_to_a_file(liquid, caged, tmp_path, monkeypatch):
