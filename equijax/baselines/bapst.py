@@ -81,10 +81,10 @@ class GraphNetwork:
     def fit(self, train: Sequence[Snapshot], train_targets: list[np.ndarray], held: Sequence[Snapshot], held_targets: list[np.ndarray]) -> None:
         """Train with every learning rate, and keep the weights with the best validation of the A particles at any epoch.
 
-        Without a validation set, the training set chooses.
+        Without a validation set, the training set chooses among the last weights of each rate.
         """
-        config, best = self.config, -np.inf
-        if not len(held):
+        config, best, validated = self.config, -np.inf, len(held) > 0
+        if not validated:
             held, held_targets = train, train_targets
         graphs = [self._graph(train[i]) for i in range(len(train))]
         edges, nodes = max(int(g.n_edge[0]) for g in graphs) + 1, max(int(g.n_node[0]) for g in graphs) + 1
@@ -96,12 +96,14 @@ class GraphNetwork:
             optimizer = optax.adam(optax.cosine_decay_schedule(rate, config.epochs * len(padded)))
             params = module.init(jax.random.key(self.seed + number), padded[0][0])["params"]
             state = params, optimizer.init(params), params
-            for _ in range(config.epochs):
+            for epoch in range(1, config.epochs + 1):
                 for i in rng.permutation(len(padded)):
                     turn, triangle = np.linalg.qr(rng.standard_normal((3, 3)))
                     turn *= np.sign(np.diag(triangle))  # uniform over rotations and mirror images
                     state = _step(module, optimizer, state, jnp.asarray(turn, jnp.float32), *padded[i])
                     bar.update()
+                if not validated and epoch < config.epochs:
+                    continue
                 score = self._score(module, state[2], held, held_targets)
                 if score > best:
                     best, self._params = score, jax.tree.map(np.asarray, state[2])
