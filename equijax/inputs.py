@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from equijax._types import HostPositions
 from equijax.errors import ConfigError, SnapshotError
+from equijax.least_squares import slopes
 from equijax.periodic import minimum_image
 from equijax.snapshot import N_TYPES, Snapshot
 
@@ -77,7 +78,7 @@ class TargetConfig:
     Attributes:
         times: which of the measured times, by number in increasing order; None takes all (multi-variate), one is uni-variate.
         centre: "data" standardises with the mean of the training set; "configuration" learns deviations from each configuration's own mean,
-            which is predicted apart, from its mean inherent energy.
+            which is predicted apart, from its mean inherent energy and the mean squared displacements that the network reads.
     """
 
     times: tuple[int, ...] | None = None
@@ -95,6 +96,8 @@ class Statistics:
         slope: (2, t), change of a configuration's mean propensity with its mean inherent energy.
         reference_energy: mean inherent energy of the training set.
         times: (t,) of the targets.
+        squared_slope: (d, 2, t), its change with the mean squared displacement to each end in `InputConfig.displaced_to`.
+        reference_squared: (d,), mean squared displacements of the training set.
     """
 
     energy_mean: list[float]
@@ -106,6 +109,8 @@ class Statistics:
     reference_energy: float
     times: list[float]
     cage_scale: float = 1.0
+    squared_slope: list[list[list[float]]] = dataclasses.field(default_factory=list)
+    reference_squared: list[float] = dataclasses.field(default_factory=list)
 
 
 def graph_positions(snapshot: Snapshot, which: Positions) -> HostPositions:
@@ -167,33 +172,48 @@ def measure(snapshots: Iterable[Snapshot], inputs: InputConfig, targets: TargetC
         ConfigError: the configurations do not have the times asked for, or have different ones, or have no A particles.
     """
     times: np.ndarray | None = None
-    target, energy, config_energy, squared = _Moments(), _Moments(), [], {"inherent": [], "cage": []}
+    target, energy, whole = _Moments(), _Moments(), []
     for snapshot in snapshots:
         times = selected_times(snapshot, targets) if times is None else times
         target.add(propensity(snapshot, targets, times), snapshot.types)
         if inputs.needs_quench:
-            own = _inherent(snapshot, "inherent_energy")
-            energy.add(own[:, None], snapshot.types)
-            config_energy.append(own.mean())
-            squared["inherent"].append((displacement(snapshot) ** 2).sum(1).mean())
-        if inputs.cage_displacement:
-            squared["cage"].append((displacement(snapshot, "cage") ** 2).sum(1).mean())
+            energy.add(_inherent(snapshot, "inherent_energy")[:, None], snapshot.types)
+        whole.append(_of_the_whole(snapshot, inputs))
     if times is None:
         raise ConfigError("no configurations to learn from.")
     if not np.sum(target.counts, 0)[0]:
         raise ConfigError("the configurations have no A particles (type 0), by which models are chosen and scored; let the more frequent particles be A.")
-    slope = np.zeros((N_TYPES, len(times)))
+    descriptors = np.array(whole)
+    slope = np.zeros((descriptors.shape[1], N_TYPES, len(times)))
     mean, scale = target.pooled()
     if targets.centre == "configuration":
         mean, scale = target.between()
         for kind in range(N_TYPES):
             there = [k for k, count in enumerate(target.counts) if count[kind]]
             for t in range(len(times)):
-                slope[kind, t] = _slope(np.array([config_energy[k] for k in there]), np.array([target.means[k][kind, t] for k in there]))
+                slope[:, kind, t] = slopes(descriptors[there], np.array([target.means[k][kind, t] for k in there]))
     energy_mean, energy_scale = energy.pooled() if inputs.needs_quench else (np.zeros((N_TYPES, 1)), np.ones((N_TYPES, 1)))
-    length, cage = (float(np.sqrt(np.mean(values))) or 1.0 if values else 1.0 for values in squared.values())
-    reference = float(np.mean(config_energy)) if config_energy else 0.0
-    return Statistics(energy_mean[:, 0].tolist(), energy_scale[:, 0].tolist(), length, mean.tolist(), scale.tolist(), slope.tolist(), reference, times.tolist(), cage)
+    reference = descriptors.mean(0)
+    lengths = {end: float(np.sqrt(squared)) or 1.0 for end, squared in zip(inputs.displaced_to, reference[1:], strict=True)}
+    return Statistics(
+        energy_mean=energy_mean[:, 0].tolist(),
+        energy_scale=energy_scale[:, 0].tolist(),
+        displacement_scale=lengths.get("inherent", 1.0),
+        target_mean=mean.tolist(),
+        target_scale=scale.tolist(),
+        slope=slope[0].tolist(),
+        reference_energy=float(reference[0]),
+        times=times.tolist(),
+        cage_scale=lengths.get("cage", 1.0),
+        squared_slope=slope[1:].tolist(),
+        reference_squared=reference[1:].tolist(),
+    )
+
+
+def _of_the_whole(snapshot: Snapshot, inputs: InputConfig) -> Float[np.ndarray, "k"]:
+    """Return what the mean propensity of a configuration follows: its mean inherent energy, and the mean squared displacements that the network reads."""
+    energy = _inherent(snapshot, "inherent_energy").mean() if inputs.needs_quench else 0.0
+    return np.array([energy, *((displacement(snapshot, end) ** 2).sum(1).mean() for end in inputs.displaced_to)])
 
 
 class _Moments:
@@ -226,19 +246,6 @@ class _Moments:
 
 def _positive(scale: np.ndarray) -> np.ndarray:
     return np.where(scale > 0, scale, 1.0)
-
-
-def _slope(energy: np.ndarray, centre: np.ndarray) -> float:
-    """Least-squares slope, or zero where leaving one configuration out shows that it predicts the others no better than their mean."""
-    n = len(energy)
-    x, y = energy - energy.mean(), centre - centre.mean()
-    if n < 4 or not (x**2).sum() > 0:
-        return 0.0
-    slope = (x @ y) / (x @ x)
-    leverage = 1 / n + x**2 / (x @ x)
-    fitted = ((y - slope * x) / (1 - leverage)) ** 2
-    constant = (y / (1 - 1 / n)) ** 2
-    return float(slope) if fitted.sum() < constant.sum() else 0.0
 
 
 def selected_times(snapshot: Snapshot, targets: TargetConfig) -> np.ndarray:
@@ -289,11 +296,20 @@ def standardise(snapshot: Snapshot, targets: TargetConfig, statistics: Statistic
     return (values - centre[snapshot.types]) / np.array(statistics.target_scale)[snapshot.types]
 
 
-def restore(snapshot: Snapshot, outputs: Float[np.ndarray, "n t"], statistics: Statistics) -> Float[np.ndarray, "n t"]:
-    """Return propensities from the network's outputs: scale, mean of the type, and what the configuration's mean inherent energy adds."""
-    slope = np.array(statistics.slope)
-    shift = 0.0
+def restore(snapshot: Snapshot, outputs: Float[np.ndarray, "n t"], inputs: InputConfig, statistics: Statistics) -> Float[np.ndarray, "n t"]:
+    """Return propensities from the network's outputs: scale, mean of the type, and what the descriptors of the whole configuration add."""
+    centre, slope = np.array(statistics.target_mean), np.array([statistics.slope, *statistics.squared_slope])
     if slope.any():
-        shift = slope * (_inherent(snapshot, "inherent_energy").mean() - statistics.reference_energy)
-    centre = np.array(statistics.target_mean) + shift
+        reference = np.array([statistics.reference_energy, *statistics.reference_squared])
+        centre = centre + np.tensordot(_of_the_whole(snapshot, inputs)[: len(slope)] - reference, slope, 1)
     return outputs * np.array(statistics.target_scale)[snapshot.types] + centre[snapshot.types]
+
+
+def mean_gradient(snapshot: Snapshot, weights: Float[np.ndarray, "n t"], of: Positions, inputs: InputConfig, statistics: Statistics) -> Float[np.ndarray, "n 3"]:
+    """Return d(sum of weights * centre) / d(positions): what a configuration's mean changes with the mean squared displacements."""
+    gradient = np.zeros((len(snapshot), 3))
+    for end, slope in zip(inputs.displaced_to, statistics.squared_slope, strict=False):
+        if of in ("thermal", end):
+            vectors = displacement(snapshot, end) * (1 if of == end else -1)
+            gradient += (weights * np.array(slope)[snapshot.types]).sum() * 2 / len(snapshot) * vectors
+    return gradient

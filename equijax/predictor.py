@@ -13,7 +13,7 @@ from equijax.errors import SnapshotError
 from equijax.graph.graph import Graph, build_graph, displaced, paired
 from equijax.graph.neighbors import Searches
 from equijax.graph.pairs import Pairs
-from equijax.inputs import InputConfig, Positions, Statistics, graph_positions, length_scale, node_features, restore
+from equijax.inputs import InputConfig, Positions, Statistics, graph_positions, length_scale, mean_gradient, node_features, restore
 from equijax.network import Network, NetworkConfig
 from equijax.snapshot import Snapshot
 
@@ -83,14 +83,14 @@ class Predictor:
                 snapshot has none (`equijax.quench` adds them).
         """
         outputs = self._apply(self.variables, self.graph(snapshot))
-        return Prediction(restore(snapshot, np.asarray(outputs, np.float64), self.statistics), self.times)
+        return Prediction(restore(snapshot, np.asarray(outputs, np.float64), self.inputs, self.statistics), self.times)
 
     def gradient(self, snapshot: Snapshot, weights: Float[np.ndarray, "n t"], of: Positions | None = None) -> Float[np.ndarray, "n 3"]:
         """Return d(sum of weights * propensity) / d(positions), in float64 from derivatives of the network's precision.
 
-        What moves, and what is held fixed: the positions asked for move; the other set of positions, the inherent energies (the particle's
+        What moves, and what is held fixed: the positions asked for move; the other sets of positions, the inherent energies (the particle's
         own and the configuration's mean) and the particle types stay. By default the positions of the (first) graph move. A model that reads the
-        displacement from thermal to inherent positions depends on both sets through it.
+        displacement from thermal to inherent positions depends on both sets through it, and through its mean square.
 
         Args:
             snapshot: where to differentiate.
@@ -108,7 +108,8 @@ class Predictor:
             raise SnapshotError(f"{snapshot.name}: the model reads {' and '.join(sorted(self.inputs.reads))} positions only; it does not depend on the {of} ones.")
         scaled = weights * np.array(self.statistics.target_scale)[snapshot.types]
         still = {which: jnp.zeros((len(snapshot), 3), self.dtype) for which in self.inputs.reads}
-        return np.asarray(self._backward(self.variables, self.graph(snapshot), still, jnp.asarray(scaled, self.dtype))[of], np.float64)
+        through_network = self._backward(self.variables, self.graph(snapshot), still, jnp.asarray(scaled, self.dtype))[of]
+        return np.asarray(through_network, np.float64) + mean_gradient(snapshot, weights, of, self.inputs, self.statistics)
 
     def graph(self, snapshot: Snapshot) -> Graph:
         """Return the graph the network reads.

@@ -172,7 +172,7 @@ def refitted(network: Predictor, target: StatePoint, targets: TargetConfig) -> l
     for snapshot in parts["test"]:
         outputs = decoder.outputs(network.invariants(snapshot).astype(float), snapshot.types)
         measured = propensity(snapshot, targets, np.array(statistics.times))
-        scored.append(Scored(snapshot.name, snapshot.types, restore(snapshot, outputs, statistics), measured, selected_halves(snapshot, targets)))
+        scored.append(Scored(snapshot.name, snapshot.types, restore(snapshot, outputs, network.inputs, statistics), measured, selected_halves(snapshot, targets)))
     return scored
 
 

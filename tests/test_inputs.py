@@ -32,15 +32,16 @@ def test_targets_are_standardised_by_type_and_time_and_come_back(centre):
         assert np.abs(pooled.mean(0)).max() < 1e-12
         assert np.abs((pooled**2).mean(0) - 1).max() < 1e-12
     if centre == "data":
-        assert np.abs(restore(snapshots[0], z[0], statistics) - snapshots[0].propensity).max() < 1e-12
+        assert np.abs(restore(snapshots[0], z[0], inputs, statistics) - snapshots[0].propensity).max() < 1e-12
 
 
 def test_a_configurations_mean_is_predicted_from_its_energy():
     snapshots = configurations(count=12, slope=3.0)
-    statistics = measure(snapshots, InputConfig("inherent"), TargetConfig(centre="configuration"))
+    inputs = InputConfig("inherent")
+    statistics = measure(snapshots, inputs, TargetConfig(centre="configuration"))
     assert np.abs(np.array(statistics.slope) - 3.0).max() < 1.5  # the mean of 12 particles scatters by 0.03, energies by 0.01
     unseen = configurations(seed=9, slope=3.0)
-    errors = [np.abs(restore(s, np.zeros((60, 2)), statistics).mean() - s.propensity.mean()) for s in unseen]
+    errors = [np.abs(restore(s, np.zeros((60, 2)), inputs, statistics).mean() - s.propensity.mean()) for s in unseen]
     flat = [np.abs(np.array(statistics.target_mean)[s.types].mean() - s.propensity.mean()) for s in unseen]
     assert np.mean(errors) < np.mean(flat)
 
@@ -50,6 +51,24 @@ def test_a_slope_that_predicts_nothing_is_not_used():
     snapshots = [s.replace(propensity=s.propensity + rng.normal(0, 5)) for s in configurations(slope=0.0)]
     statistics = measure(snapshots, InputConfig("inherent"), TargetConfig(centre="configuration"))
     assert not np.array(statistics.slope).any()
+
+
+def test_a_configurations_mean_is_predicted_from_its_displacements():
+    """Exactly, where it is their mean square: 3e-13 of it is rounding; a configuration without noise within it leaves nothing else to fit."""
+    rng = np.random.default_rng(4)
+
+    def rattled(count):
+        for s in configurations(count):
+            inherent, cage = (s.positions + size * rng.standard_normal(s.positions.shape) for size in rng.uniform(0.02, 0.1, 2))
+            squared = [((end - s.positions) ** 2).sum(1).mean() for end in (inherent, cage)]
+            propensity = np.tile([0.3 + 5 * squared[0] - 2 * squared[1], 0.4 + 3 * squared[1]], (60, 1))
+            yield s.replace(inherent_positions=inherent, cage_positions=cage, propensity=propensity)
+
+    inputs, targets = InputConfig("thermal", displacement=True, cage_displacement=True), TargetConfig(centre="configuration")
+    statistics = measure(rattled(10), inputs, targets)
+    assert np.array(statistics.squared_slope)[:, 0] == pytest.approx(np.array([[5, 0], [-2, 3]]), abs=1e-9)
+    for s in rattled(3):
+        assert np.abs(restore(s, np.zeros((60, 2)), inputs, statistics) - s.propensity).max() < 3e-13
 
 
 def test_inputs_are_standardised():

@@ -14,7 +14,18 @@ from equijax.testing import central_difference, cube_rotations, toy_snapshot
 from tests.conftest import fresh
 
 NETWORK = NetworkConfig(layers=2, l_max=2, channels=3, outputs=2, activation="gate", inputs_everywhere=True, decoder_hidden=(6,), cutoff=2.0)
-STATISTICS = Statistics([-5.0, -7.0], [0.5, 0.6], 0.2, [[0.1, 0.3], [0.2, 0.4]], [[0.05, 0.2], [0.1, 0.3]], [[0.0, 0.5], [0.0, 0.7]], -5.2, [1.0, 10.0])
+STATISTICS = Statistics(
+    energy_mean=[-5.0, -7.0],
+    energy_scale=[0.5, 0.6],
+    displacement_scale=0.2,
+    target_mean=[[0.1, 0.3], [0.2, 0.4]],
+    target_scale=[[0.05, 0.2], [0.1, 0.3]],
+    slope=[[0.0, 0.5], [0.0, 0.7]],
+    reference_energy=-5.2,
+    times=[1.0, 10.0],
+    squared_slope=[[[0.0, 30.0], [10.0, 20.0]], [[-20.0, 0.0], [0.0, 40.0]]],
+    reference_squared=[0.008, 0.006],
+)
 
 
 def snapshot_with_minimum(cells=5):
@@ -30,9 +41,11 @@ def snapshot_with_minimum(cells=5):
 @functools.cache
 def predictor(inputs, dtype=np.float64, layers=2, readout="all"):
     config = dataclasses.replace(NETWORK, layers=layers, scalars=inputs.scalars, arrows=inputs.arrows, graphs=len(inputs.sets), readout=readout)
-    bare = Predictor(config, {}, {}, inputs, STATISTICS, dtype)
+    ends = len(inputs.displaced_to)
+    known = dataclasses.replace(STATISTICS, squared_slope=STATISTICS.squared_slope[:ends], reference_squared=STATISTICS.reference_squared[:ends])
+    bare = Predictor(config, {}, {}, inputs, known, dtype)
     variables = fresh(Network(config), bare.graph(snapshot_with_minimum()))
-    return Predictor(config, variables["params"], variables.get("batch_stats", {}), inputs, STATISTICS, dtype)
+    return Predictor(config, variables["params"], variables.get("batch_stats", {}), inputs, known, dtype)
 
 
 INPUTS = {
@@ -104,7 +117,7 @@ def test_float32_predictions_are_close_to_float64():
         exact = predictor(inputs)
         wanted = exact.predict(snapshot).propensity
         params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), exact.variables)
-    single = Predictor(exact.network, jax.tree.map(jnp.asarray, params["params"]), jax.tree.map(jnp.asarray, params["batch_stats"]), inputs, STATISTICS)
+    single = Predictor(exact.network, jax.tree.map(jnp.asarray, params["params"]), jax.tree.map(jnp.asarray, params["batch_stats"]), inputs, exact.statistics)
     assert np.abs(single.predict(snapshot).propensity - wanted).max() < 1e-5 * np.abs(wanted).max() * 10
 
 

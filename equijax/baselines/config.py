@@ -8,7 +8,7 @@ import yaml
 
 from equijax.baselines.descriptors import DescriptorConfig
 from equijax.errors import ConfigError
-from equijax.inputs import TargetConfig
+from equijax.inputs import InputConfig, TargetConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +84,12 @@ class BaselineConfig:
     def __post_init__(self) -> None:
         if self.targets.centre == "configuration" and not self.needs_quench:
             raise ConfigError("targets.centre = configuration needs inherent structures: a configuration's mean is predicted from its inherent energy.")
+
+    @property
+    def inputs(self) -> InputConfig:
+        """What a configuration's mean is predicted from: the same as for a network that reads what the descriptors read."""
+        displaced = self.descriptors.displacements if self.model != "graph_network" and self.features == "bond-order" else ()
+        return InputConfig("thermal", energy=self.needs_quench, displacement="inherent" in displaced, cage_displacement="cage" in displaced)
 
     @property
     def needs_quench(self) -> bool:

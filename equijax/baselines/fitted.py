@@ -12,7 +12,7 @@ from equijax.baselines.features import Features
 from equijax.baselines.perceptron import Perceptron
 from equijax.baselines.ridge import Ridge
 from equijax.errors import ConfigError
-from equijax.inputs import InputConfig, Statistics, measure, restore, standardise
+from equijax.inputs import Statistics, measure, restore, standardise
 from equijax.predictor import Prediction
 from equijax.snapshot import Snapshot
 
@@ -52,7 +52,7 @@ class Baseline:
         Raises:
             SnapshotError: the box is too small, or the snapshot lacks what the model reads.
         """
-        return Prediction(restore(snapshot, self.model.outputs(snapshot), self.statistics), self.times)
+        return Prediction(restore(snapshot, self.model.outputs(snapshot), self.config.inputs, self.statistics), self.times)
 
 
 class _OnDescriptors:
@@ -101,7 +101,7 @@ def fit(config: BaselineConfig, train: Sequence[Snapshot], validation: Sequence[
     """
     if not len(train):
         raise ConfigError(f"{config.model}: no training configurations.")
-    statistics = measure((train[i] for i in range(len(train))), InputConfig("thermal", energy=config.needs_quench), config.targets)
+    statistics = measure((train[i] for i in range(len(train))), config.inputs, config.targets)
     model = regression(config, quiet)
     targets = [[standardise(part[i], config.targets, statistics) for i in range(len(part))] for part in (train, validation)]
     model.fit(train, targets[0], validation, targets[1])

@@ -32,5 +32,7 @@ class Scorer:
             graphs = jax.tree.map(lambda leaf: leaf[None], source[i].graph)
             outputs = np.asarray(self._predict(params, batch_stats, graphs), np.float64)[0, : len(snapshot)]
             measured = propensity(snapshot, source.targets, times)
-            out.append(Scored(snapshot.name, snapshot.types, restore(snapshot, outputs, source.statistics), measured, selected_halves(snapshot, source.targets)))
+            out.append(
+                Scored(snapshot.name, snapshot.types, restore(snapshot, outputs, source.inputs, source.statistics), measured, selected_halves(snapshot, source.targets))
+            )
         return out
