@@ -20,10 +20,12 @@ from equijax.train.config import TrainConfig
 from equijax.train.load import open_run
 from experiments.lab import Lab, StatePoint, refitted
 from experiments.scores import by_seed, paired
-from experiments.study import Study, main
+from experiments.study import Study, main, published
 
 RIDGE = dataclasses.replace(BASELINES["ridge-inherent"], targets=TargetConfig(centre="configuration"))
 """On what the network reads, with the configurations' means predicted apart like the network's."""
+
+AVERAGED = "averaged over successors"
 
 BOTH = dataclasses.replace(BASELINES["ridge"], targets=TargetConfig(centre="configuration"))
 
@@ -53,7 +55,19 @@ def run(lab: Lab) -> dict:
             parts.setdefault(name, []).append(scores)
     scores = {name: joined(one) for name, one in parts.items()}
     tests = {name: paired(found, scores["ridge, inherent"]) for name, found in scores.items() if name != "ridge, inherent"}
-    return {"point": point.label, "folds": folds, "configurations": names, "ends": lab.scale.ends if more else 0, "scores": scores, "against ridge, inherent": tests}
+    found = {
+        "point": point.label,
+        "time": float(first.times[-1]),  # type: ignore[index]
+        "folds": folds,
+        "configurations": names,
+        "ends": lab.scale.ends if more else 0,
+        "scores": scores,
+        "against ridge, inherent": tests,
+    }
+    also = f"ridge, inherent, {AVERAGED}"
+    if also in scores:
+        found[f"against {also}"] = {name: paired(one, scores[also]) for name, one in scores.items() if AVERAGED in name and name != also}
+    return found
 
 
 def _on_all(config: TrainConfig) -> TrainConfig:
@@ -83,11 +97,11 @@ def _with_successors(lab: Lab, part: StatePoint, more: StatePoint, find: Success
     # Each predicts once: the mean of all is that of their predictions.
     averaged = lab.scored([Averaged(model, find, lab.cache) for model in (*networks, *ridges)], part)
     return {
-        "one network, averaged over successors": by_seed(averaged[: len(networks)]),
+        f"one network, {AVERAGED}": by_seed(averaged[: len(networks)]),
         "one network, trained on successors": by_seed(lab.scored([taught], part)),
         "one network, trained on successors and averaged over them": by_seed(lab.scored([Averaged(taught, find, lab.cache)], part)),
-        f"mean of {len(networks)} networks and {len(ridges)} ridges, averaged over successors": by_seed([mean_of(averaged)]),
-        "ridge, inherent, averaged over successors": by_seed([averaged[len(networks)]]),
+        f"mean of {len(networks)} networks and {len(ridges)} ridges, {AVERAGED}": by_seed([mean_of(averaged)]),
+        f"ridge, inherent, {AVERAGED}": by_seed([averaged[len(networks)]]),
     }
 
 
@@ -121,11 +135,16 @@ def draw(content: dict) -> Figure:
     title = f"{found['point']}: {len(found['configurations'])} configurations, {found['folds']} folds" + (
         f"; noise ceiling {ceiling[-1]:.3f}" if ceiling and ceiling[-1] else ""
     )
+    known = published()["temperatures"].get(f"{float(found['point'].split('=')[1]):.2f}") if "T =" in found["point"] else None
+    if known and found["time"] in known["times"]:
+        at = known["times"].index(found["time"])
+        for style, name in (("--", "SE3"), (":", "EIGNN-inherent"), ("-.", "BOTAN")):
+            axes.axvline(known["pooled"][name][at], color="0.5", linestyle=style, linewidth=1, label=f"{name}, pooled, published (400 files; other tests)")
     axes.set_yticks(range(len(found["scores"])), list(found["scores"]))
     axes.invert_yaxis()
     axes.set(xlabel="Pearson correlation, A particles", title=title)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=7, loc="lower left")
     return figure
 
 

@@ -7,7 +7,7 @@ from equijax.baselines.config import BASELINES
 from equijax.data.convert import write_snapshots
 from equijax.data.splits import Split
 from experiments.lab import Lab, StatePoint, in_as_many_steps
-from experiments.scores import bars, by_seed
+from experiments.scores import bars, by_seed, paired
 from experiments.study import Study, main
 
 
@@ -26,11 +26,13 @@ def run(lab: Lab) -> dict:
         networks = lab.networks(in_as_many_steps(lab.scale.network, size, sizes[-1]), point, f"{size} configurations", split)
         scores["network"][str(size)] = by_seed(lab.scored(networks, point))
         scores["ridge"][str(size)] = by_seed(lab.scored([lab.fit(lab.scale.baseline(BASELINES["ridge"]), point, 0, split)], point))
-    out = {"point": point.label, "times": test.times.tolist(), "trajectories": test.trajectories, "sizes": sizes, "scores": scores}
+    tests = {size: paired(found, scores["ridge"][size]) for size, found in scores["network"].items()}
+    out = {"point": point.label, "times": test.times.tolist(), "trajectories": test.trajectories, "sizes": sizes, "scores": scores, "network against ridge": tests}
     if test.propensity_halves is not None:
         half = _halved(lab, point)
         networks = lab.networks(lab.scale.network, half, "half of the trajectories")
         out["half of the trajectories"] = by_seed(lab.scored(networks, point))
+        out["half against all trajectories"] = paired(out["half of the trajectories"], scores["network"][str(sizes[-1])])
     return out
 
 

@@ -21,7 +21,7 @@ from equijax.data.samples import Quenches
 from equijax.data.snapshots import SnapshotSet
 from equijax.data.splits import Split, is_successor, split_names
 from equijax.data.successors import Successors, snapshots_with_successors
-from equijax.errors import ConfigError, DataFormatError
+from equijax.errors import ConfigError, DataFormatError, TrainingError
 from equijax.evaluation import Align, score
 from equijax.inputs import TargetConfig, measure, propensity, restore, selected_halves, standardise
 from equijax.metrics import Scored
@@ -71,9 +71,13 @@ class Lab:
         folder: for models; those that are there are not trained again.
         cache: for quenches and graphs.
         split: whether configurations are kept for validation and test; otherwise all are to train on.
+
+    Attributes:
+        failed: trainings that failed, with their seed and what was wrong.
     """
 
     def __init__(self, scale: Scale, data: Sequence[Path], folder: Path, cache: Cache, split: bool = True) -> None:
+        self.failed: list[dict] = []
         self.scale, self.folder, self.cache, self._kept = scale, folder, cache, (scale.validation, scale.test) if split else (0, 0)
         self.points = tuple(self._point(path) for path in data)
         labels = [point.label for point in self.points]
@@ -144,8 +148,21 @@ class Lab:
         return dataclasses.replace(point, paths=(str(path),), content=content)
 
     def networks(self, config: TrainConfig, point: StatePoint, about: str, split: Split | None = None) -> list[Predictor]:
-        """Return networks of all seeds."""
-        return [self.train(config, point, seed, split) for seed in tqdm(self.scale.seeds, desc=about, unit="seed", leave=False)]
+        """Return networks of all seeds; of a seed whose training fails (`failed`), none.
+
+        Raises:
+            TrainingError: no seed is left.
+        """
+        found, error = [], None
+        for seed in tqdm(self.scale.seeds, desc=about, unit="seed", leave=False):
+            try:
+                found.append(self.train(config, point, seed, split))
+            except TrainingError as failure:
+                error = failure
+                self.failed.append({"networks": about, "seed": seed, "error": str(failure)})
+        if error and not found:
+            raise error
+        return found
 
     def scored(self, models: Sequence[Model], point: StatePoint, targets: TargetConfig | None = None, align: Align = "times") -> list[list[Scored]]:
         """Return the scores of each model on the test configurations of a state point."""

@@ -1,6 +1,8 @@
 """One study as a command: run it, or draw its figure again from its JSON."""
 
 import dataclasses
+import hashlib
+import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -67,6 +69,7 @@ def perform(study: Study, scale: str, data: tuple[Path, ...] = (), out: Path = R
         "data": {point.label: [Path(path).name for path in point.paths] for point in lab.points},
         "splits": {point.label: dataclasses.asdict(point.split) for point in lab.points},
         "found": found,
+        "failed seeds": lab.failed,
         "versions": versions(),
         "machine": machine(),
     }
@@ -77,8 +80,18 @@ def perform(study: Study, scale: str, data: tuple[Path, ...] = (), out: Path = R
 
 
 def redraw(study: Study, path: Path) -> Path:
-    """Draw the figure of a study from its JSON alone."""
-    return save(study.draw(read_json(path)), path.with_suffix(".png"))
+    """Draw the figure of a study from its JSON alone; seeds that failed are named on it, and what it was drawn from and by in its metadata."""
+    content = read_json(path)
+    figure = study.draw(content)
+    if failed := content.get("failed seeds"):
+        named = "; ".join(f"{one['networks']}, seed {one['seed']}" for one in failed)
+        figure.text(0, 0, f"failed and left out: {named}", color="C3", fontsize=8, va="top")
+    return save(figure, path.with_suffix(".png"), drawn_from(study, path))
+
+
+def drawn_from(study: Study, path: Path) -> str:
+    """Return a digest of a result and of the code of its figure: a figure that bears another is of other numbers, or drawn otherwise."""
+    return hashlib.sha256(path.read_bytes() + inspect.getsource(study.draw).encode()).hexdigest()
 
 
 def main(study: Study) -> None:
@@ -113,7 +126,8 @@ def panel(axes: Axes, times: list[float], series: dict[str, dict], ceiling: list
     """Draw correlation against time, with bars from the worst to the best seed."""
     for number, (name, found) in enumerate(series.items()):
         mean, error = bars(found, what)
-        axes.errorbar(times[: len(mean)], mean, error, fmt="o-", color=f"C{number % 10}", capsize=3, markersize=4, label=name)
+        style = "o-" if number < 10 else "s--"  # there are ten colours
+        axes.errorbar(times[: len(mean)], mean, error, fmt=style, color=f"C{number % 10}", capsize=3, markersize=4, label=name)
     if ceiling:
         axes.plot(times, ceiling, "k:", marker="_", label="noise ceiling")
     if len(times) > 1:

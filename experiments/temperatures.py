@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from equijax.baselines.config import BASELINES
 from experiments.lab import Lab
-from experiments.scores import bars, by_seed
+from experiments.scores import bars, by_seed, paired
 from experiments.study import Study, main, published
 
 
@@ -19,7 +19,16 @@ def run(lab: Lab) -> dict:
             scores[kind][trained.label] = {tested.label: by_seed(lab.scored(models, tested, align="order")) for tested in lab.points}
     first = lab.points[0].part("test")[0].times
     assert first is not None
-    return {"temperatures": [point.label for point in lab.points], "times of the first": first.tolist(), "scores": scores}
+    labels = [point.label for point in lab.points]
+    against = {a: {b: paired(scores["network"][a][b], scores["ridge"][a][b]) for b in labels} for a in labels}
+    own = {a: {b: paired(scores["network"][a][b], scores["network"][b][b]) for b in labels if b != a} for a in labels}
+    return {
+        "temperatures": labels,
+        "times of the first": first.tolist(),
+        "scores": scores,
+        "network against ridge": against,
+        "network against one trained where it is tested": own,
+    }
 
 
 def draw(content: dict) -> Figure:
@@ -34,7 +43,7 @@ def draw(content: dict) -> Figure:
         _matrix(one, matrix, labels, f"{kind}, at the last of {count} times")
     values = published()["transfer_at_alpha_time_pooled"]["values"]["SE3"]
     known = sorted(values, reverse=True)
-    _matrix(axes[2], np.array([[values[a][b] for b in known] for a in known]), [f"T = {t}" for t in known], "paper: 400 configurations of 4096")
+    _matrix(axes[2], np.array([[values[a][b] for b in known] for a in known]), [f"T = {t}" for t in known], "paper (not comparable): 400 configurations of 4096")
     return figure
 
 

@@ -1,19 +1,23 @@
-"""Can trained layers be reused? Frozen at one temperature, with a linear decoder refitted at another, against training there from scratch."""
+"""Can trained layers be reused? Frozen at one temperature or time, with a linear decoder refitted at others, against training there from scratch."""
 
 import dataclasses
 
 from matplotlib.figure import Figure
 
 from equijax.data.splits import Split
-from experiments.lab import Lab, in_as_many_steps, refitted
+from experiments.lab import Lab, StatePoint, in_as_many_steps, refitted
 from experiments.scores import by_seed, paired
 from experiments.study import Study, main, panel
 
 
 def run(lab: Lab) -> dict:
-    """Between every two temperatures, with few and with all configurations of the second; from scratch in as many steps with few as with all."""
+    """Between every two temperatures, with few and with all configurations of the second; from scratch in as many steps with few as with all.
+
+    And from networks of the last time alone to all times of the same temperature.
+    """
     out: dict = {}
     for source in lab.points:
+        out[f"{source.label}, last time to all"] = _between_times(lab, source)
         networks = lab.networks(lab.scale.network, source, f"trained at {source.label}")
         for target in lab.points:
             if target is source:
@@ -34,6 +38,18 @@ def run(lab: Lab) -> dict:
     return out
 
 
+def _between_times(lab: Lab, point: StatePoint) -> dict:
+    """Refit a linear decoder at all times to the frozen layers of networks that learned the last alone, against networks that learned all."""
+    times = point.part("test")[0].times
+    assert times is not None
+    count, targets = len(point.split.train), lab.scale.network.targets
+    alone = dataclasses.replace(lab.scale.network, targets=dataclasses.replace(targets, times=(len(times) - 1,)))
+    frozen = by_seed([refitted(network, point, targets) for network in lab.networks(alone, point, f"{point.label}, last time")])
+    scratch = by_seed(lab.scored(lab.networks(lab.scale.network, point, point.label), point))
+    rows = {f"frozen layers of the last time, linear decoder of {count}": frozen, f"from scratch, {count}": scratch}
+    return {"times": times.tolist(), "scores": rows, "ceiling": scratch["ceiling"], "frozen against scratch": {str(count): paired(frozen, scratch)}}
+
+
 def draw(content: dict) -> Figure:
     """Draw correlation against time for each way to predict the second temperature."""
     found = content["found"]
@@ -44,7 +60,7 @@ def draw(content: dict) -> Figure:
     return figure
 
 
-STUDY = Study("transfer", "Can layers trained at one temperature be reused at another with a new linear decoder?", run, draw, points=2)
+STUDY = Study("transfer", "Can layers trained at one temperature or time be reused at others with a new linear decoder?", run, draw, points=2)
 
 if __name__ == "__main__":
     main(STUDY)

@@ -33,6 +33,16 @@ def test_independent_values_have_no_correlation():
     assert len(r) == len(g)
 
 
+def test_the_means_of_configurations_are_not_correlations_in_space():
+    """Configurations that differ by a constant have the correlation of each, which has decayed at half the box and does not level off."""
+    rng = np.random.default_rng(3)
+    positions, k = [rng.uniform(0, 12, (4000, 3)) for _ in range(3)], 2 * np.pi / 12
+    fields = [np.cos(k * where[:, 0]) for where in positions]
+    _, alike = spatial_correlation(positions, [BOX] * 3, fields, longest=6.0)
+    _, shifted = spatial_correlation(positions, [BOX] * 3, [field + 7 * n for n, field in enumerate(fields)], longest=6.0)
+    assert np.abs(shifted - alike).max() < 1e-12
+
+
 def test_noise_of_the_measurement_cancels_between_two_measurements():
     """White noise twice as strong as the field itself: with one measurement G is a fifth of what it is, with two it is right."""
     rng = np.random.default_rng(5)

@@ -20,7 +20,7 @@ def spatial_correlation(
 ) -> tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k"]]:
     """Return distances and the correlation of a field with itself there, G(r) = <df_i df_j> / <df^2> over the pairs at distance r.
 
-    Deviations df are from the mean of all configurations together.
+    Deviations df are from the mean of each configuration: how these means differ is the susceptibility.
 
     Args:
         positions: of the particles of each configuration (sigma_AA).
@@ -31,16 +31,15 @@ def spatial_correlation(
         again: the same field measured a second time with independent noise, which then cancels: df_i of one with df_j of the other.
     """
     again = fields if again is None else again
-    mean, other_mean = np.mean(np.concatenate(fields)), np.mean(np.concatenate(again))
-    variance = np.mean((np.concatenate(fields) - mean) * (np.concatenate(again) - other_mean))
+    fields, again = ([field - np.mean(field) for field in side] for side in (fields, again))
+    variance = np.mean(np.concatenate(fields) * np.concatenate(again))
     longest = min(longest, min(float(box.min()) for box in boxes) / 2)
     edges = np.linspace(0, longest, bins + 1)
     products, counts = np.zeros(bins), np.zeros(bins)
-    for where, box, field, other in zip(positions, boxes, fields, again, strict=True):
+    for where, box, one, two in zip(positions, boxes, fields, again, strict=True):
         wrapped = wrap(where, box)
         first, second = KDTree(wrapped, boxsize=box).query_pairs(longest, output_type="ndarray").T
         distance = np.linalg.norm(minimum_image(wrapped[first] - wrapped[second], box), axis=1)
-        one, two = field - mean, other - other_mean
         products += np.histogram(distance, edges, weights=0.5 * (one[first] * two[second] + two[first] * one[second]))[0]
         counts += np.histogram(distance, edges)[0]
     filled = counts > 0

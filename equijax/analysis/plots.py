@@ -15,10 +15,10 @@ SLAB = 2.0
 """Thickness of the drawn slice, in units of sigma_AA: two particle diameters."""
 
 
-def save(figure: Figure, path: Path) -> Path:
-    """Write a figure, whole or not at all."""
+def save(figure: Figure, path: Path, source: str | None = None) -> Path:
+    """Write a figure, whole or not at all; the PNG bears what it was made from, if that is given."""
     with whole_file(path) as temporary:
-        figure.savefig(temporary, dpi=150, format="png", bbox_inches="tight")
+        figure.savefig(temporary, dpi=150, format="png", bbox_inches="tight", metadata={"Source": source} if source else None)
     return path
 
 

@@ -11,7 +11,7 @@ from equijax.data.cache import Cache
 from equijax.data.convert import write_snapshots
 from equijax.data.formats import read_snapshots
 from equijax.data.splits import Split
-from equijax.errors import CheckpointError, ConfigError
+from equijax.errors import CheckpointError, ConfigError, TrainingError
 from equijax.inputs import InputConfig
 from equijax.metrics import Scored, table
 from equijax.testing import toy_snapshot
@@ -54,6 +54,23 @@ def test_the_paired_test_finds_a_difference_and_no_other():
     none = paired(good, good)
     assert none["difference"] == [0, 0]
     assert none["p"] == [1, 1]
+
+
+def test_a_seed_that_fails_is_named_and_the_others_go_on(data, tmp_path, monkeypatch):
+    def training(config, run, *_, **__):
+        if config.seed == 1:
+            raise TrainingError("step 7: the loss is not finite")
+        run.mkdir(parents=True)
+
+    monkeypatch.setattr("experiments.lab.train", training)
+    monkeypatch.setattr("experiments.lab.open_run", lambda run: (run.name, {}))
+    scale = dataclasses.replace(SCALES["toy"], seeds=(0, 1, 2))
+    lab = Lab(scale, [data / "0.5.h5"], tmp_path, Cache(None))
+    assert len(lab.networks(scale.network, lab.points[0], "toy")) == 2
+    assert lab.failed == [{"networks": "toy", "seed": 1, "error": "step 7: the loss is not finite"}]
+    scale = dataclasses.replace(scale, seeds=(1,))
+    with pytest.raises(TrainingError, match="step 7"):
+        Lab(scale, [data / "0.5.h5"], tmp_path, Cache(None)).networks(scale.network, lab.points[0], "toy")
 
 
 def test_many_configurations_are_flipped_at_random():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import experiments
 from equijax.data.cache import Cache
@@ -22,7 +23,7 @@ from equijax.train.loop import train
 from equijax.train.presets import PRESETS
 from experiments.scales import SCALES
 from experiments.scores import bars
-from experiments.study import Study, perform, published, redraw
+from experiments.study import Study, drawn_from, perform, published, redraw
 
 FOLDER = Path(experiments.__file__).parent
 STUDIES = sorted(path.stem for path in FOLDER.glob("*.py") if "STUDY = " in path.read_text())
@@ -131,11 +132,14 @@ def _runs(one, data, folder, runs):
 
 
 def test_committed_figures_and_numbers_belong_together():
-    """Every result has its figure, says with what it was made, and can be drawn again."""
+    """Every result has its figure, drawn from it by the code as it is, and says with what it was made."""
     for path in sorted((FOLDER / "results").glob("*.json")):
         content = json.loads(path.read_text())
         assert {"study", "scale", "settings", "data", "splits", "found", "versions", "machine"} <= content.keys()
-        assert path.with_suffix(".png").exists()
+        with Image.open(path.with_suffix(".png")) as figure:
+            assert figure.info["Source"] == drawn_from(study(content["study"]), path), (
+                f"draw it again: python -m experiments.{content['study']} {content['scale']} --figure"
+            )
         study(content["study"]).draw(content)
 
 
