@@ -20,7 +20,7 @@ from equijax.train.config import TrainConfig
 from equijax.train.load import open_run
 from experiments.lab import Lab, StatePoint, refitted
 from experiments.scores import by_seed, paired
-from experiments.study import Study, main, published
+from experiments.study import Study, legend_below, main, published
 
 RIDGE = dataclasses.replace(BASELINES["ridge-inherent"], targets=TargetConfig(centre="configuration"))
 """On what the network reads, with the configurations' means predicted apart like the network's."""
@@ -124,7 +124,7 @@ def joined(parts: Sequence[dict]) -> dict:
 def draw(content: dict) -> Figure:
     """Draw both correlations of every model, each seed a point."""
     found = content["found"]
-    figure = Figure(figsize=(7.5, 1.2 + 0.42 * len(found["scores"])), layout="constrained")
+    figure = Figure(figsize=(10, 1.6 + 0.42 * len(found["scores"])), layout="constrained")
     axes = figure.subplots()
     for row, scores in enumerate(found["scores"].values()):
         pooled = np.array(scores["pooled"], float)[:, -1]
@@ -144,7 +144,7 @@ def draw(content: dict) -> Figure:
     axes.invert_yaxis()
     axes.set(xlabel="Pearson correlation, A particles", title=title)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=7, loc="lower left")
+    legend_below(axes)
     return figure
 
 
