@@ -1,5 +1,6 @@
 """The networks that ship: they open by name, predict what they did when they were made, and are what a preset starts from."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from equijax.pretrained import ABOUT, run_folder
 from equijax.train.config import TrainConfig
 from equijax.train.load import open_run
 from equijax.train.presets import PRESETS
+from tests.conftest import needs
 
 CAGES = Path(__file__).parent / "regression" / "cages.npz"
 """Cage positions of the first embedded configuration, as `equijax data cages` found them: what it finds is of dynamics that no other machine repeats."""
@@ -44,6 +46,23 @@ def test_a_network_that_ships_predicts_what_it_did(name):
         measured.append(snapshot.propensity[chosen])
     found = [pearson(p, m) for p, m in zip(np.concatenate(predicted).T, np.concatenate(measured).T, strict=True)]
     assert np.abs(np.array(found) - scores).max() < 1e-4  # of float32 predictions by another kernel, in another order of sums
+
+
+@pytest.mark.slow
+def test_it_predicts_the_same_whichever_kernel_serves_it():
+    """Weights that were trained with the radial table, also by kernels that evaluate the radial network itself."""
+    needs("native")
+    served = Predictor.load("ka-0.56")
+    with Store(embedded_path()) as store:
+        snapshot = store[0]
+    found = {}
+    for kernel in ("native", "xla", "reference"):
+        shape = dataclasses.replace(served.network, kernel=kernel)
+        found[kernel] = Predictor(shape, served.variables["params"], served.variables["batch_stats"], served.inputs, served.statistics).predict(snapshot).propensity
+    spread = found["native"].std(0)
+    # Of the spread over particles: float32 through five layers, and the table, which takes 1.3e-5 by benchmarks/radial_table.py.
+    assert (np.abs(found["xla"] - found["reference"]).max(0) / spread).max() < 1e-4
+    assert (np.abs(found["native"] - found["reference"]).max(0) / spread).max() < 1e-3
 
 
 @pytest.mark.parametrize("name", [name for name, preset in PRESETS.items() if preset.start_from])

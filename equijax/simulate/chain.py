@@ -70,7 +70,7 @@ class Chain:
 
     def _trajectory(self, number: int) -> dict[str, np.ndarray]:
         if number not in self._kept:
-            found = pieces.load(self.folder / f"{number:04d}.npz") or self._run(number)
+            found = pieces.load(self.folder / f"{number:04d}{pieces.SUFFIX}") or self._run(number)
             self._kept = {k: kept for k, kept in self._kept.items() if k >= number - 1} | {number: found}
         return self._kept[number]
 
@@ -88,7 +88,7 @@ class Chain:
             at[step], taken = session.positions(), step
         found = {"end": at[last], "drift": np.abs(session.potential_energy() + kinetic_energy(session.momenta()) - energy)}
         found |= self._seen("forward", [at[step] for step in self.steps], start) | self._seen("backward", [at[last - step] for step in self.steps], at[last])
-        pieces.save(self.folder / f"{number:04d}.npz", found)
+        pieces.save(self.folder / f"{number:04d}{pieces.SUFFIX}", found)
         return found
 
     def _seen(self, way: str, frames: list[np.ndarray], origin: np.ndarray) -> dict[str, np.ndarray]:

@@ -134,11 +134,12 @@ class SimulateConfig:
 PRESETS: dict[str, SimulateConfig] = {
     # What ships inside the package, for the quickstart.
     "embedded": SimulateConfig((0.56,), Mixture(1000), configurations=20, trajectories=16, times=(0.006, 0.02, 0.08, 0.25, 0.5, 1.0), bonds=False, seed=1),
-    # About an hour on two cores.
-    "laptop": SimulateConfig((0.64, 0.56), Mixture(1000), configurations=32, trajectories=32, cage=True),
-    # To train on: as long as `laptop`, with twenty times as many configurations.
+    # An hour or two on two cores.
+    "laptop": SimulateConfig((0.64, 0.56), Mixture(1000), configurations=20, trajectories=32, cage=True),
+    # To train on: as long as `laptop`, with thirty times as many configurations.
     "chain": SimulateConfig((0.64, 0.56), Mixture(1000), 640, 2, chain=True, times=(0.006, 0.02, 0.08, 0.25, 0.5, 1.0), replicas=16, bonds=False),
     # Meant for half an hour on a GPU; not measured.
-    "gpu": SimulateConfig((0.64, 0.56, 0.50), Mixture(4096), configurations=40, trajectories=32, replicas=20, cage=True),
+    # At T = 0.50, where tau_alpha is 140, one stage of waiting is 3080.
+    "gpu": SimulateConfig((0.64, 0.56, 0.50), Mixture(4096), configurations=40, trajectories=32, replicas=20, longest_wait=20000.0, cage=True),
 }
 """Named simulations: `equijax simulate NAME` takes them as they are."""

@@ -8,6 +8,9 @@ import numpy as np
 from equijax.data.files import read_arrays, require_space, write_arrays
 from equijax.errors import DataFormatError, EquijaxError
 
+SUFFIX = ".piece"
+"""Of its files (NumPy's npz inside): none that equijax reads as data, so that the folder of configurations is a data set also after an interruption."""
+
 MARGIN = 2**20
 
 

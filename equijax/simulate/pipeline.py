@@ -131,7 +131,7 @@ class _Temperature:
 
     def run(self) -> Measured:
         """Equilibrate, sample, and measure every configuration that is not measured yet."""
-        equilibrium = equilibrate(self.engine, self.config.of_liquid, self.temperature, self.system.types == 0, self.folder / "equilibrium.npz", self.tell)
+        equilibrium = equilibrate(self.engine, self.config.of_liquid, self.temperature, self.system.types == 0, self.folder / f"equilibrium{pieces.SUFFIX}", self.tell)
         halves = equilibrium.halves
         self.say(
             f"T = {self.temperature:g}: in equilibrium after {equilibrium.waited:.0f} time units; tau_alpha = {equilibrium.relaxation_time:.3g}, energy per particle "
@@ -140,7 +140,7 @@ class _Temperature:
         )
         steps = step_numbers(self.config.times, self.config.tau_alpha or equilibrium.relaxation_time, self.config.time_step)
         samples, files = self._along_chain(equilibrium, steps) if self.config.chain else self._by_ensembles(equilibrium, steps)
-        observed = [pieces.load(file.with_suffix(".npz")) or {} for file in files]
+        observed = [pieces.load(file.with_suffix(pieces.SUFFIX)) or {} for file in files]
         return Measured(
             self.temperature, self.system, equilibrium, self.config.trajectory == "nve", samples, self.folder.with_name(f"{self.folder.name}.h5"), files, observed
         )
@@ -178,7 +178,7 @@ class _Temperature:
 
     def _samples(self, equilibrium: Equilibrium) -> np.ndarray:
         """Return the configurations, a few relaxation times apart on each replica."""
-        kept = self.folder / "samples.npz"
+        kept = self.folder / f"samples{pieces.SUFFIX}"
         stored = pieces.load(kept)
         found = [] if stored is None else list(stored["samples"])
         session = equilibrium.session
@@ -196,7 +196,7 @@ class _Temperature:
     def _measure(self, number: int, name: str, positions: np.ndarray, look: Callable[[], Propensity]) -> Path:
         """Quench and measure one configuration, unless that is done, and return its file."""
         file = self.folder / "configurations" / f"{number:03d}.h5"
-        if file.exists() and file.with_suffix(".npz").exists():
+        if file.exists() and file.with_suffix(pieces.SUFFIX).exists():
             return file
         config, name = self.config, f"T{self.temperature:g}-seed{self.config.seed}-{name}"
         # What may fail and takes little comes first.
@@ -210,7 +210,7 @@ class _Temperature:
         with StoreWriter(file) as writer:
             writer.append(snapshot)
         numbers = {"drift": found.drift, "thermal_energy": report.thermal_energy, "inherent_energy": report.inherent_energy}
-        pieces.save(file.with_suffix(".npz"), {name: getattr(found, name) for name in ("times", "halves", "scattering", "squared", "overlaps")} | numbers)
+        pieces.save(file.with_suffix(pieces.SUFFIX), {name: getattr(found, name) for name in ("times", "halves", "scattering", "squared", "overlaps")} | numbers)
         return file
 
     def _in_space(self, positions: np.ndarray) -> np.ndarray:

@@ -82,6 +82,9 @@ def _draw(one: Measured, numbers: dict, path: Path) -> Path:
     _against_time(axes[0, 1], numbers, "mean_squared_displacement", "mean squared displacement")
     axes[0, 1].set_yscale("log")
     _against_time(axes[0, 2], numbers, "chi_4", r"$\chi_4$")
+    overlap = axes[0, 2].twinx()
+    overlap.plot(numbers["times"], numbers["overlap"], "s--", color="C1", markersize=3)
+    overlap.set(ylabel="overlap, A particles (dashed)", ylim=(0, 1.02))
     some = one.samples[np.unique(np.linspace(0, len(one.samples) - 1, STRUCTURES).astype(int))]
     _structure(axes[1, 0], pair_correlation(one.system, some), "r", "r", "g(r)")
     _structure(axes[1, 1], structure_factor(one.system, some), "k", "k", "S(k)")

@@ -38,7 +38,7 @@ def smooth(distances):
     return jnp.cos(distances[..., None] * jnp.arange(1.0, 6.0)) * jnp.maximum(2 - distances[..., None], 0) ** 3
 
 
-OTHERS = [(1, 0, False), (4, 1, False), (8, 2, True), (16, 2, False), (8, 3, False), (1, 3, False), (16, 0, False), (20, 1, False)]
+OTHERS = [(channels, l_max, False) for channels in (1, 4, 8, 16) for l_max in range(4) if (channels, l_max) != (8, 2)] + [(8, 2, True), (20, 1, False)]
 CASES = [(8, 2, False), *(pytest.param(*case, marks=pytest.mark.slow) for case in OTHERS)]
 
 

