@@ -10,6 +10,7 @@ from jaxtyping import Float
 from equijax._types import HostPositions
 from equijax.errors import ConfigError, SnapshotError
 from equijax.least_squares import slopes
+from equijax.moments import Moments
 from equijax.periodic import minimum_image
 from equijax.snapshot import N_TYPES, Snapshot
 
@@ -172,7 +173,7 @@ def measure(snapshots: Iterable[Snapshot], inputs: InputConfig, targets: TargetC
         ConfigError: the configurations do not have the times asked for, or have different ones, or have no A particles.
     """
     times: np.ndarray | None = None
-    target, energy, whole = _Moments(), _Moments(), []
+    target, energy, whole = Moments(), Moments(), []
     for snapshot in snapshots:
         times = selected_times(snapshot, targets) if times is None else times
         target.add(propensity(snapshot, targets, times), snapshot.types)
@@ -214,38 +215,6 @@ def _of_the_whole(snapshot: Snapshot, inputs: InputConfig) -> Float[np.ndarray, 
     """Return what the mean propensity of a configuration follows: its mean inherent energy, and the mean squared displacements that the network reads."""
     energy = _inherent(snapshot, "inherent_energy").mean() if inputs.needs_quench else 0.0
     return np.array([energy, *((displacement(snapshot, end) ** 2).sum(1).mean() for end in inputs.displaced_to)])
-
-
-class _Moments:
-    """Counts, means and variances of per-particle values by configuration and type."""
-
-    def __init__(self) -> None:
-        self.counts: list[np.ndarray] = []
-        self.means: list[np.ndarray] = []
-        self.variances: list[np.ndarray] = []
-
-    def add(self, values: np.ndarray, types: np.ndarray) -> None:
-        parts = [values[types == kind] for kind in range(N_TYPES)]
-        self.counts.append(np.array([len(part) for part in parts]))
-        self.means.append(np.stack([part.mean(0) if len(part) else np.zeros(values.shape[1]) for part in parts]))
-        self.variances.append(np.stack([part.var(0) if len(part) else np.zeros(values.shape[1]) for part in parts]))
-
-    def pooled(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation by type over all particles together."""
-        counts, means, variances = np.stack(self.counts)[..., None], np.stack(self.means), np.stack(self.variances)
-        total = np.maximum(counts.sum(0), 1)
-        mean = (counts * means).sum(0) / total
-        return mean, _positive(np.sqrt((counts * (variances + (means - mean) ** 2)).sum(0) / total))
-
-    def between(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean of the configurations' means by type, and the standard deviation within configurations."""
-        there = np.stack(self.counts)[..., None] > 0
-        number = np.maximum(there.sum(0), 1)
-        return np.stack(self.means).sum(0) / number, _positive(np.sqrt(np.stack(self.variances).sum(0) / number))
-
-
-def _positive(scale: np.ndarray) -> np.ndarray:
-    return np.where(scale > 0, scale, 1.0)
 
 
 def selected_times(snapshot: Snapshot, targets: TargetConfig) -> np.ndarray:

@@ -35,7 +35,7 @@ class Outcome:
             f"At the relaxation time (t = {last.time:g}): r = {last.pooled:.3f} +- {last.pooled_error:.3f} between predicted and measured propensity{ceiling}.",
             f"Best at t = {best.time:g}: r = {best.pooled:.3f}. Mean over the {len(ours)} times: {mean:.3f}.",
             f"Ridge regression on 738 hand-written descriptors, same split: {theirs[last.time].pooled:.3f} at the relaxation time, {linear:.3f} on average.",
-            f"Plots and table: {self.page}. Now train on your own: equijax train inherent --data FOLDER --out runs/mine",
+            f"Plots and table: {self.page}. Now train on your own: equijax train fine-tune --data FOLDER --out runs/mine",
         ]
 
 

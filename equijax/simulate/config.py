@@ -134,9 +134,9 @@ class SimulateConfig:
 PRESETS: dict[str, SimulateConfig] = {
     # What ships inside the package, for the quickstart.
     "embedded": SimulateConfig((0.56,), Mixture(1000), configurations=20, trajectories=16, times=(0.006, 0.02, 0.08, 0.25, 0.5, 1.0), bonds=False, seed=1),
-    # An hour or two on two cores.
+    # By its own estimate 87 minutes of one core.
     "laptop": SimulateConfig((0.64, 0.56), Mixture(1000), configurations=20, trajectories=32, cage=True),
-    # To train on: as long as `laptop`, with thirty times as many configurations.
+    # To train on: in as many steps as `laptop`, thirty times as many configurations.
     "chain": SimulateConfig((0.64, 0.56), Mixture(1000), 640, 2, chain=True, times=(0.006, 0.02, 0.08, 0.25, 0.5, 1.0), replicas=16, bonds=False),
     # Meant for half an hour on a GPU; not measured.
     # At T = 0.50, where tau_alpha is 140, one stage of waiting is 3080.

@@ -90,8 +90,9 @@ def test_the_minimum_does_not_depend_on_who_makes_the_tables_or_on_the_order_of_
     assert np.abs(other.inherent_positions - expected.inherent_positions).max() < 1e-5
 
 
-def test_a_descent_that_runs_away_says_so():
-    """This start has two particles so close that the first steps throw them through others."""
+def test_a_descent_that_runs_away_says_so(monkeypatch):
+    """The bound on forces is lowered: which hot starts run past the usual one is decided by how a machine rounds."""
+    monkeypatch.setattr("equijax.md.quench.RUNAWAY", 0.1)
     with pytest.raises(ConvergenceError, match=r"toy/51: the quench ran away after 0 steps \(the largest force is .*\); check the positions"):
         quench(toy_snapshot(6, seed=51))
 

@@ -99,7 +99,8 @@ def _groups(path: Path) -> list[list[Path]]:
         raise DataFormatError(f"{path}: there is no such file or folder.")
     if not path.is_dir():
         return [[path]]
-    files = sorted((file for file in path.rglob("*") if file.is_file() and _is_data(file, path)), key=_natural)
+    named = (file for file in path.rglob("*") if file.is_file() and file.name.endswith(SUFFIXES) and not file.name.startswith("."))
+    files = sorted((file for file in named if not _in_a_store(file, path)), key=_natural)
     if not files:
         raise DataFormatError(f"{path}: holds no file that equijax reads ({', '.join(SUFFIXES)}).")
     together: dict[str, list[Path]] = {}
@@ -108,10 +109,10 @@ def _groups(path: Path) -> list[list[Path]]:
     return list(together.values())
 
 
-def _is_data(file: Path, folder: Path) -> bool:
-    """Whether a file in a folder holds configurations; those below `T0.56/` are in a simulation's `T0.56.h5` already, once that is there."""
-    inside = file.parents[: len(file.relative_to(folder).parts) - 1]
-    return file.name.endswith(SUFFIXES) and not file.name.startswith(".") and not any(one.with_name(f"{one.name}.h5").exists() for one in inside)
+def _in_a_store(file: Path, folder: Path) -> bool:
+    """Whether a file of a simulation's T0.56/configurations, below the folder that is read, is in its T0.56.h5 already."""
+    run = file.parent.parent
+    return file.parent.name == "configurations" and folder in run.parents and run.with_name(f"{run.name}.h5").exists()
 
 
 def _read_folder(folder: Path) -> Iterator[Snapshot]:
