@@ -29,9 +29,10 @@ inline VecN<N> load(const float* p) {
   return *reinterpret_cast<const VecN<N>*>(p);
 }
 
+// To VecN, not to V: a deduced type has lost its alignment of four bytes.
 template <class V>
 inline void store(float* p, V v) {
-  *reinterpret_cast<V*>(p) = v;
+  *reinterpret_cast<VecN<sizeof(V) / sizeof(float)>*>(p) = v;
 }
 
 // (a0, b0, a1, b1, ...)
