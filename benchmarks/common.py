@@ -66,13 +66,13 @@ class Competitor:
 
 
 class Worker:
-    """A competitor at work on a problem, pinned to some cores."""
+    """A competitor at work on a problem, pinned to some cores; `versions` are those of its environment."""
 
     def __init__(self, competitor: Competitor, problem: Path, shape: Sequence[str], cores: str) -> None:
         self.name = competitor.name
         command = ["taskset", "-c", cores, competitor.python, str(HERE / "peers" / competitor.script), str(problem), *shape, *competitor.options]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | dict(competitor.environment))
-        self._expect("ready")
+        self.versions: dict[str, str] = json.loads(self._expect("ready").removeprefix("ready"))
 
     def _expect(self, what: str) -> str:
         """Return the next line that is an answer; libraries print what they like."""

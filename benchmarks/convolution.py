@@ -76,7 +76,7 @@ def main(settings: Settings) -> None:
         for other in others:
             with Worker(measure_of, problem, shape, str(settings.core)) as ours, Worker(other, problem, shape, str(settings.core)) as theirs:
                 both = measure([ours, theirs], TASKS, settings.rounds)
-            rows[other.name] = {"measure": both[measure_of.name], "times": both[other.name]}
+                rows[other.name] = {"measure": both[measure_of.name], "times": both[other.name], "versions": theirs.versions}
             finish(settings.out, settings, {"problem": about, "rows": rows})
     print("\n| | forward s | native is faster by | step s | native is faster by | d/d positions s | native is faster by | GiB |\n|---|---|---|---|---|---|---|---|")
     for name, row in rows.items():

@@ -1,10 +1,14 @@
 """What a worker and the benchmark say to each other: a task a line in, a line of JSON out. Needs nothing but Python."""
 
 import argparse
+import importlib.metadata
 import json
 import sys
 import time
 from collections.abc import Callable
+
+PACKAGES = ("torch", "e3nn", "nequip", "nequip_jax", "haiku", "jax", "jaxlib", "flax", "e3nn_jax", "jraph", "equijax")
+_DISTRIBUTIONS = {"haiku": "dm-haiku"}
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
@@ -23,9 +27,21 @@ def peak_gib() -> float:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 2**20
 
 
+def versions() -> dict[str, str]:
+    """Return the versions of the libraries that this worker has imported, by their metadata or, without any, their own word."""
+    found = {}
+    for module in PACKAGES:
+        if module in sys.modules:
+            try:
+                found[module] = importlib.metadata.version(_DISTRIBUTIONS.get(module, module.replace("_", "-")))
+            except importlib.metadata.PackageNotFoundError:
+                found[module] = getattr(sys.modules[module], "__version__", "unknown")
+    return {"python": sys.version.split()[0], **found}
+
+
 def serve(tasks: dict[str, Callable[[], object]]) -> None:
-    """Time the tasks whose names come in, until "quit" or the end of the input."""
-    print("ready", flush=True)
+    """Say the versions, then time the tasks whose names come in, until "quit" or the end of the input."""
+    print("ready", json.dumps(versions()), flush=True)
     for line in sys.stdin:
         if line.strip() == "quit":
             return
