@@ -43,6 +43,14 @@ def _own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("EQUIJAX_CACHE", str(tmp_path / "cache"))
 
 
+@pytest.fixture
+def interruptible():
+    """Programs that are started here hear SIGINT, also where the tests run in the background of a shell, which has its children ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
@@ -260,7 +268,7 @@ def test_a_full_disk_leaves_nothing_half_written(data, tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_is_one_sentence(data, tmp_path):
+def test_ctrl_c_is_one_sentence(data, tmp_path, interruptible):
     arguments = command("train", data / "tiny.yaml", "--data", data / "toy.h5", "--out", tmp_path / "run", "--epochs", "100000")
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
         wait_for(lambda: any(path.name.isdigit() for path in (tmp_path / "run" / "checkpoints").glob("*")), process)
@@ -272,7 +280,7 @@ def test_ctrl_c_is_one_sentence(data, tmp_path):
 
 
 @pytest.mark.slow
-def test_an_interrupted_simulation_leaves_its_configurations_readable(tmp_path):
+def test_an_interrupted_simulation_leaves_its_configurations_readable(tmp_path, interruptible):
     settings = {"temperatures": [2.0], "mixture": {"particles": 216}, "configurations": 40, "trajectories": 2, "times": [0.5, 1.0], "waiting": 4.0}
     (tmp_path / "sim.yaml").write_text(json.dumps(settings))
     finished = tmp_path / "run" / "T2" / "configurations"

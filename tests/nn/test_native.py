@@ -131,7 +131,7 @@ WEIGHTS = np.random.default_rng(1).normal(size=(2, sum(path.channels for path in
 
 
 def convolution(kernel, weights, features, geometry, distances, harmonics):
-    filters = Filters(lambda r: jnp.stack([jnp.exp(-r), jnp.sin(r)], -1), weights, 2.0, 256)
+    filters = Filters(lambda r: jnp.stack([jnp.exp(-r), jnp.sin(r)], -1), jnp.asarray(weights), 2.0, 256)
     moved = geometry.replace(distances=distances, harmonics=harmonics)
     return convolve(kernel, e3nn.IrrepsArray(INPUTS, features), moved, filters, PATHS).array
 
