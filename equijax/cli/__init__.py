@@ -13,13 +13,14 @@ from equijax.errors import EquijaxError
 
 
 def info() -> None:
-    """Print versions, devices and precision, which convolution kernel is used and why, what makes neighbour tables, and the networks that ship with equijax."""
+    """Print versions, devices and precision, which kernel is used and why, what makes neighbour tables and forces, and the networks that ship with equijax."""
     from equijax.graph.tables import choose_method
+    from equijax.md.forces import choose_native
     from equijax.nn.kernels import choose
     from equijax.pretrained import ABOUT
     from equijax.versions import machine, versions
 
-    kernels = {"convolution": choose("auto")._asdict(), "neighbour_tables": choose_method("auto")}
+    kernels = {"convolution": choose("auto")._asdict(), "neighbour_tables": choose_method("auto"), "pair_forces": "native" if choose_native("auto") else "xla"}
     print(json.dumps({"versions": versions(), "machine": machine(), **kernels, "networks": ABOUT}, indent=1))
 
 

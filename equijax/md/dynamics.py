@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from equijax.errors import ConfigError, ConvergenceError
 from equijax.graph.tables import Tables, fixed_point
-from equijax.md.forces import PairForces
+from equijax.md.forces import PairForces, choose_native
 from equijax.md.integrators import Ensemble, integrator
 from equijax.md.system import System
 
@@ -60,7 +60,7 @@ class Dynamics:
         system: what moves.
         ensemble: how.
         devices: over which replicas are spread; by default the first alone.
-        tables: method of the neighbour tables, "auto", "native" or "jax-md".
+        tables: method of the neighbour tables, "auto", "native" or "jax-md"; with native tables, forces are native too.
         skin: of the tables (sigma_AA); made smaller where the box is small.
         double: forces in float64.
         cage: how far a particle may go from where it started, by a harmonic wall (sigma_AA); None for free ones.
@@ -85,7 +85,7 @@ class Dynamics:
         cuts = system.potential.cut * np.asarray(system.potential.sigma)
         self.skin = min(skin, (float(system.box.min()) / 2 - float(cuts.max())) * 0.999)
         self.tables = Tables(system.box, system.types, cuts + self.skin, tables)
-        self.pairs = PairForces(system.box, system.types, system.potential, double)
+        self.pairs = PairForces(system.box, system.types, system.potential, double, native=choose_native(tables))
         self._exact_pairs = PairForces(system.box, system.types, system.potential, double=True)
         self.margin = self._first_margin = FASTEST * ensemble.temperature**0.5 * ensemble.time_step
         if not self.margin < self.skin / 2:

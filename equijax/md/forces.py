@@ -1,4 +1,4 @@
-"""Forces and energies from a neighbour table, written for long vectors of particles."""
+"""Forces and energies from a neighbour table: on a CPU by the package's own C++, elsewhere written for long vectors of particles."""
 
 import functools
 from typing import Any
@@ -8,11 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from equijax.graph.tables import NUMBER_MASK, TYPE_SHIFT, fixed_point
+from equijax.graph.tables import NUMBER_MASK, TYPE_SHIFT, choose_method, fixed_point
 from equijax.md.kob_andersen import PairPotential
+from equijax.native_library import NativeLibrary
+
+LIBRARY = NativeLibrary("equijax.md._forces", "the native pair force", "C++ compiler (GCC 12 or Clang)", "cpu", ("equijax_forces",), "XLA's", batched=False)
 
 UNROLL = 2
 """Slots taken at once on a CPU."""
+
+
+def choose_native(tables: str) -> bool:
+    """Return whether forces are native: beside native neighbour tables (`equijax.graph.tables.choose_method`), where they were built."""
+    return choose_method(tables) == "native" and LIBRARY.why_not() is None
 
 
 class PairForces:
@@ -26,10 +34,12 @@ class PairForces:
         types: (n,).
         potential: of the pairs.
         double: take everything in float64 instead.
+        native: take forces in single precision by C++ (`LIBRARY`).
     """
 
-    def __init__(self, box: Float[np.ndarray, "d"], types: Int[np.ndarray, "n"], potential: PairPotential, double: bool = False) -> None:
+    def __init__(self, box: Float[np.ndarray, "d"], types: Int[np.ndarray, "n"], potential: PairPotential, double: bool = False, native: bool = False) -> None:
         self.box, self.types, self.potential, self.double = np.asarray(box, np.float64), np.asarray(types, np.int32), potential, double
+        self.native = native and not double
 
     def forces(self, positions: Float[jax.Array, "n d"], table: Int[jax.Array, "k n"]) -> Float[jax.Array, "n d"]:
         """Return the force on every particle, in float64 (epsilon_AA / sigma_AA).
@@ -44,6 +54,8 @@ class PairForces:
             factor = self.potential.force_factor(squared, types, neighbours >> TYPE_SHIFT)
             return tuple(sum_ + factor * v for sum_, v in zip(total, vectors, strict=True)), None
 
+        if self.native:
+            return self._native(positions, table)
         coordinates, types, zero = self._prepare(positions)
         total, _ = jax.lax.scan(body, (zero,) * positions.shape[1], table, unroll=_unroll(table))
         return jnp.stack(total, axis=1).astype(positions.dtype)
@@ -58,6 +70,12 @@ class PairForces:
         coordinates, types, zero = self._prepare(positions)
         total, _ = jax.lax.scan(body, zero, table, unroll=_unroll(table))
         return total.astype(positions.dtype)
+
+    def _native(self, positions: jax.Array, table: jax.Array) -> jax.Array:
+        LIBRARY.load()
+        strengths = np.stack([*self.potential.force_strengths, self.potential.reach_squared]).astype(np.float32)
+        call = jax.ffi.ffi_call("equijax_forces", jax.ShapeDtypeStruct(positions.shape, jnp.float64))
+        return call(positions, jnp.asarray(self.types), table, jnp.asarray(self.box, jnp.float64), jnp.asarray(strengths))
 
     def _prepare(self, positions: jax.Array) -> tuple[tuple[jax.Array, ...], jax.Array, jax.Array]:
         kept = positions if self.double else fixed_point(positions, jnp.asarray(self.box))

@@ -36,6 +36,17 @@ class PairPotential:
         """The largest distance at which any pair interacts."""
         return self.cut * max(max(row) for row in self.sigma)
 
+    @property
+    def force_strengths(self) -> tuple[np.ndarray, np.ndarray]:
+        """48 epsilon sigma^12 and 24 epsilon sigma^6, by pair of types."""
+        epsilon, sigma = np.asarray(self.epsilon), np.asarray(self.sigma)
+        return 48 * epsilon * sigma**12, 24 * epsilon * sigma**6
+
+    @property
+    def reach_squared(self) -> np.ndarray:
+        """Squares of the distances at which pairs are cut, by pair of types."""
+        return (self.cut * np.asarray(self.sigma)) ** 2
+
     def energy(self, squared: Float[jax.Array, "e"], first: Int[jax.Array, "e"], second: Int[jax.Array, "e"]) -> Float[jax.Array, "e"]:
         """Return the energy of each pair from its squared distance and the two types; finite everywhere, zero beyond the cut."""
         inside, inverse, (epsilon, sigma) = self._inverse_square(squared, first, second)
@@ -48,8 +59,7 @@ class PairPotential:
 
         -u'(r) / r = 48 epsilon sigma^12 / r^14 - 24 epsilon sigma^6 / r^8.
         """
-        epsilon, sigma = np.asarray(self.epsilon), np.asarray(self.sigma)
-        inside, inverse, (repulsion, attraction) = self._inverse_square(squared, first, second, (48 * epsilon * sigma**12, 24 * epsilon * sigma**6))
+        inside, inverse, (repulsion, attraction) = self._inverse_square(squared, first, second, self.force_strengths)
         cubed = inverse * inverse * inverse
         return jnp.where(inside, (repulsion * cubed - attraction) * cubed * inverse, 0.0)
 
@@ -58,7 +68,7 @@ class PairPotential:
     ) -> tuple[jax.Array, jax.Array, tuple[jax.Array, jax.Array]]:
         """Return whether each pair interacts, 1 / r^2 where it does, and its entries of two tables by type: epsilon and sigma unless said otherwise."""
         one, other = tables or (np.asarray(self.epsilon), np.asarray(self.sigma))
-        reach = self._of_pair((self.cut * np.asarray(self.sigma)) ** 2, squared, first, second)
+        reach = self._of_pair(self.reach_squared, squared, first, second)
         inside = (squared < reach) & (squared > 0)
         return inside, 1 / jnp.where(inside, squared, reach), (self._of_pair(one, squared, first, second), self._of_pair(other, squared, first, second))
 

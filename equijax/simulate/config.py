@@ -79,7 +79,7 @@ class SimulateConfig:
         bonds: also measure the bond-breaking propensity.
         engine: jax-md, or lammps: the real program.
         lammps: how that is called, for instance "mpirun -np 16 lmp".
-        tables: neighbour tables of jax-md's engine: auto, native or jax-md.
+        tables: neighbour tables of jax-md's engine: auto, native (forces too) or jax-md.
         seed: of everything random.
     """
 

@@ -1,17 +1,19 @@
-// Neighbour tables against brute force, under the sanitizers: two and three dimensions, small and large boxes, tables with and without room.
+// Neighbour tables of each instruction set against brute force, under the sanitizers: two and three dimensions, small and large boxes, tables with and
+// without room.
 #include <cmath>
 #include <cstdio>
 #include <random>
 #include <set>
 #include <vector>
 
-#include "cells.h"
+#include "entries.h"
+#include "tables.h"
 
 using namespace equijax;
 
 namespace {
 
-int check(int64_t n, int64_t dimensions, float side, int64_t slots, unsigned seed) {
+int check(const TableKernels& kernels, int64_t n, int64_t dimensions, float side, int64_t slots, unsigned seed) {
   std::mt19937 random(seed);
   std::vector<int32_t> coordinates(n * dimensions), types(n);
   for (auto& value : coordinates) value = static_cast<int32_t>(random());
@@ -21,9 +23,8 @@ int check(int64_t n, int64_t dimensions, float side, int64_t slots, unsigned see
   coordinates[1] = INT32_MAX;
   const std::vector<float> box(dimensions, side), reach{2.8f, 2.3f, 2.3f, 2.5f};
   std::vector<int32_t> entries(slots * n, -1);
-  CellList cells;
   const Liquid liquid{n, dimensions, 2, coordinates.data(), types.data(), box.data(), reach.data()};
-  const int64_t largest = cells.fill(liquid, {entries.data(), slots, n, 0});
+  const int64_t largest = kernels.fill(liquid, {entries.data(), slots, n, 0});
   int64_t expected = 0;
   for (int64_t i = 0; i < n; ++i) {
     std::set<int32_t> near, unsure, found;
@@ -41,7 +42,7 @@ int check(int64_t n, int64_t dimensions, float side, int64_t slots, unsigned see
     }
     expected = std::max<int64_t>(expected, near.size());
     for (int64_t k = 0; k < slots; ++k) {
-      const int32_t entry = entries[k * n + i], name = entry & ((1 << kTypeShift) - 1);
+      const int32_t entry = entries[k * n + i], name = entry & kNumber;
       if (name < 0 || name >= n || (entry >> kTypeShift) != types[name]) return std::printf("entry %d of particle %ld is %d\n", int(k), long(i), entry), 1;
       if (name != i && !found.insert(name).second) return std::printf("particle %ld has neighbour %d twice\n", long(i), name), 1;
     }
@@ -55,10 +56,22 @@ int check(int64_t n, int64_t dimensions, float side, int64_t slots, unsigned see
   return 0;
 }
 
+int check_all(const TableKernels& kernels) {
+  std::printf("%s\n", kernels.name);
+  for (unsigned seed = 0; seed < 3; ++seed)
+    if (check(kernels, 500, 3, 7.5f, 160, seed) || check(kernels, 60, 3, 5.7f, 60, seed) || check(kernels, 500, 3, 7.5f, 8, seed) ||
+        check(kernels, 400, 2, 18.0f, 80, seed) || check(kernels, 3, 2, 40.0f, 8, seed))
+      return 1;
+  return 0;
+}
+
 }  // namespace
 
 int main() {
-  for (unsigned seed = 0; seed < 3; ++seed)
-    if (check(500, 3, 7.5f, 160, seed) || check(60, 3, 5.7f, 60, seed) || check(500, 3, 7.5f, 8, seed) || check(400, 2, 18.0f, 80, seed) || check(3, 2, 40.0f, 8, seed)) return 1;
-  return 0;
+  int wrong = check_all(baseline::table_kernels);
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) wrong |= check_all(avx2::table_kernels);
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")) wrong |= check_all(avx512::table_kernels);
+#endif
+  return wrong;
 }

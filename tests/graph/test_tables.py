@@ -1,7 +1,6 @@
 """Neighbour tables of molecular dynamics against brute force."""
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import jax
@@ -13,6 +12,7 @@ from equijax.errors import ConfigError, SnapshotError
 from equijax.graph import tables
 from equijax.graph.tables import NUMBER_MASK, TYPE_SHIFT, Tables, as_positions, choose_method, fixed_point
 from equijax.periodic import minimum_image
+from tests.sanitized import assert_no_sanitizer_complains
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -131,8 +131,5 @@ def test_bad_input():
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 def test_no_sanitizer_complains(tmp_path):
     """Addresses and undefined behaviour, with brute force beside it, also where a table lacks room."""
-    source, driver = Path(tables.__file__).parent / "native", tmp_path / "driver"
-    flags = ["-std=c++17", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", f"-I{source}"]
-    subprocess.run(["g++", *flags, str(Path(__file__).with_name("tables_driver.cc")), "-o", str(driver)], check=True)
-    result = subprocess.run([driver], capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout + result.stderr
+    source = Path(tables.__file__).parent / "native"
+    assert_no_sanitizer_complains(tmp_path, source / "tables.cc", Path(__file__).with_name("tables_driver.cc"), (source,))

@@ -23,6 +23,7 @@ from equijax.nn.radial import Filters, RadialBasis, interpolate
 from equijax.nn.triplets import hidden_irreps, triplets
 from equijax.testing import relative_difference, toy_snapshot
 from tests.conftest import fresh, graph_of, needs
+from tests.sanitized import assert_no_sanitizer_complains
 
 SOURCE = Path(native.__file__).parent / "cpp"
 
@@ -251,16 +252,4 @@ def test_without_a_library_xla_is_used_and_the_reason_given(monkeypatch):
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 def test_no_sanitizer_complains(tmp_path):
     """Addresses and undefined behaviour, for every instruction set of this machine, and the gradients as transposes of the forward pass."""
-    # Without -g, which adds half as much time again; a complaint names its line all the same, or its function.
-    flags = ["-std=c++17", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", f"-I{SOURCE}"]
-    sets = {"baseline": (4, []), "avx2": (8, ["-march=x86-64-v3"]), "avx512": (16, ["-march=x86-64-v4"])}
-    objects, compilers = [], []
-    for name, (lanes, more) in sets.items():
-        objects.append(str(tmp_path / f"{name}.o"))
-        command = ["g++", *flags, *more, f"-DEQUIJAX_TARGET={name}", f"-DEQUIJAX_LANES={lanes}", "-c", str(SOURCE / "convolution.cc"), "-o", objects[-1]]
-        compilers.append(subprocess.Popen(command))
-    assert [compiler.wait() for compiler in compilers] == [0, 0, 0]
-    driver = tmp_path / "driver"
-    subprocess.run(["g++", *flags, str(Path(__file__).with_name("native_driver.cc")), *objects, "-o", str(driver)], check=True)
-    result = subprocess.run([driver], capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout + result.stderr
+    assert_no_sanitizer_complains(tmp_path, SOURCE / "convolution.cc", Path(__file__).with_name("native_driver.cc"), (SOURCE,))

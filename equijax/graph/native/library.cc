@@ -2,7 +2,9 @@
 
 #include <string>
 
-#include "cells.h"
+#include "entries.h"
+#include "instruction_set.h"
+#include "tables.h"
 #include "xla/ffi/api/ffi.h"
 
 namespace equijax {
@@ -26,11 +28,11 @@ ffi::Error table(Integers coordinates, Integers types, Floats box, Floats reach,
     return bad("arrays that do not fit together");
   for (int64_t i = 0; i < n; ++i)
     if (types.typed_data()[i] < 0 || types.typed_data()[i] >= known) return bad("particle " + std::to_string(i) + " has a type that does not exist");
+  static const TableKernels& kernels = EQUIJAX_BEST(table_kernels);
   try {
-    thread_local CellList cells;
     for (int64_t r = 0; r < replicas; ++r) {
       const Liquid liquid{n, d, known, coordinates.typed_data() + r * n * d, types.typed_data(), box.typed_data(), reach.typed_data()};
-      largest->typed_data()[r] = static_cast<int32_t>(cells.fill(liquid, {table->typed_data(), out[0], out[1], r * n}));
+      largest->typed_data()[r] = static_cast<int32_t>(kernels.fill(liquid, {table->typed_data(), out[0], out[1], r * n}));
     }
   } catch (const std::bad_alloc&) {
     return ffi::Error(ffi::ErrorCode::kResourceExhausted, "equijax neighbour table: out of memory for " + std::to_string(n) + " particles");

@@ -5,23 +5,14 @@
 #include <vector>
 
 #include "describe.h"
+#include "instruction_set.h"
 #include "pool.h"
 
 namespace equijax {
 namespace {
 
 const Kernels& chosen() {
-  static const Kernels& kernels = []() -> const Kernels& {
-#if defined(EQUIJAX_X86)
-    __builtin_cpu_init();
-    // What the compiler may use at these levels; processors that have AVX2, BMI and BMI2 have the rest of them.
-    const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
-    if (v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
-      return avx512::kernels;
-    if (v3) return avx2::kernels;
-#endif
-    return baseline::kernels;
-  }();
+  static const Kernels& kernels = EQUIJAX_BEST(kernels);
   return kernels;
 }
 
