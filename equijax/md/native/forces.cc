@@ -12,23 +12,19 @@
 namespace equijax::EQUIJAX_TARGET {
 namespace {
 
-// The neighbours of W particles: a row of W for each slot, the rows `stride` apart.
-struct Rows {
-  const int32_t* first;
-  int64_t stride, slots;
-
-  const int32_t* operator[](int64_t slot) const { return first + slot * stride; }
-  Ints entries(int64_t slot) const { return load((*this)[slot]); }
-};
-
-// The slots that any of W particles uses, or -1 if one of them has a neighbour that does not exist.
-int64_t slots_used(const Rows& rows, const int32_t* own, int64_t particles) {
+// Lays the neighbours of particles first .. first + count - 1 side by side, a row of W for each slot; the last particle stands in the lanes that are left.
+// Rows of the whole table lie so far apart that in some sizes all of them would meet in the same few places of the cache. Returns the slots that any of
+// the particles uses, or -1 if one of them has a neighbour that does not exist.
+int64_t lay_out(const Forces& p, const int32_t* own, int64_t first, int64_t count, int32_t* rows) {
   const Ints selves = load(own);
   Ints used{}, strangers{};
-  for (int64_t k = 0; k < rows.slots; ++k) {
-    const Ints names = rows.entries(k) & kNumber;
+  for (int64_t k = 0; k < p.slots; ++k) {
+    const int32_t* row = p.neighbours + k * p.particles + first;
+    if (count == W) store(rows + k * W, load(row));
+    else for (int l = 0; l < W; ++l) rows[k * W + l] = row[std::min<int64_t>(l, count - 1)];
+    const Ints names = load(rows + k * W) & kNumber;
     used = names != selves ? static_cast<int32_t>(k + 1) - Ints{} : used;
-    strangers |= names >= static_cast<int32_t>(particles);
+    strangers |= names >= static_cast<int32_t>(p.particles);
   }
   int32_t most = 0, any = 0;
   for (int l = 0; l < W; ++l) {
@@ -38,11 +34,13 @@ int64_t slots_used(const Rows& rows, const int32_t* own, int64_t particles) {
   return any ? -1 : most;
 }
 
-// Forces on the particles named by the first `count` lanes of `own`.
+// Forces on up to W particles; `rows` has room for W neighbours in each slot.
 template <int kTypes>
-bool block(const Forces& p, const Rows& rows, const int32_t* own, int64_t count) {
+bool block(const Forces& p, int64_t first, int64_t count, int32_t* rows) {
   const int types_known = kTypes ? kTypes : static_cast<int>(p.types_known);
-  const int64_t slots = slots_used(rows, own, p.particles);
+  int32_t own[W];
+  for (int l = 0; l < W; ++l) own[l] = static_cast<int32_t>(first + std::min<int64_t>(l, count - 1));
+  const int64_t slots = lay_out(p, own, first, count, rows);
   if (slots < 0) return false;
   const int32_t* at[W];
   for (int l = 0; l < W; ++l) at[l] = p.places + 4 * own[l];
@@ -62,12 +60,12 @@ bool block(const Forces& p, const Rows& rows, const int32_t* own, int64_t count)
   };
   Floats fx{}, fy{}, fz{};
   for (int64_t k = 0; k < slots; ++k) {
-    const int32_t* row = rows[k];
+    const int32_t* row = rows + k * W;
     for (int l = 0; l < W; ++l) at[l] = p.places + 4 * (row[l] & kNumber);
     const Quads there = transpose(at);
     const Floats dx = apart(here.of[0], there.of[0], p.scale[0]), dy = apart(here.of[1], there.of[1], p.scale[1]), dz = apart(here.of[2], there.of[2], p.scale[2]);
     const Floats squared = dx * dx + dy * dy + dz * dz, inverse = 1.0f / squared, cubed = inverse * inverse * inverse;
-    const Ints types = rows.entries(k) >> kTypeShift;
+    const Ints types = load(row) >> kTypeShift;
     const Floats factor = (of_type(0, types) * cubed - of_type(1, types)) * cubed * inverse;
     const Floats counted = (squared < of_type(2, types)) & (squared > 0.0f) ? factor : Floats{};
     fx += counted * dx;
@@ -76,28 +74,15 @@ bool block(const Forces& p, const Rows& rows, const int32_t* own, int64_t count)
   }
   const Floats total[3] = {fx, fy, fz};
   for (int64_t l = 0; l < count; ++l)
-    for (int64_t a = 0; a < p.dimensions; ++a) p.out[own[l] * p.dimensions + a] = total[a][l];
+    for (int64_t a = 0; a < p.dimensions; ++a) p.out[(first + l) * p.dimensions + a] = total[a][l];
   return true;
 }
 
 bool forces(const Forces& p, int64_t first, int64_t count) {
   const auto one = p.types_known == 2 ? block<2> : block<0>;
-  int32_t own[W];
+  std::vector<int32_t> rows(p.slots * W);
   bool known = true;
-  int64_t done = 0;
-  for (; done + W <= count; done += W) {
-    for (int l = 0; l < W; ++l) own[l] = static_cast<int32_t>(first + done + l);
-    known &= one(p, {p.neighbours + first + done, p.particles, p.slots}, own, W);
-  }
-  if (done < count) {
-    // The last particle stands in the lanes that are left.
-    std::vector<int32_t> rows(p.slots * W);
-    for (int l = 0; l < W; ++l) {
-      own[l] = static_cast<int32_t>(first + std::min(done + l, count - 1));
-      for (int64_t k = 0; k < p.slots; ++k) rows[k * W + l] = p.neighbours[k * p.particles + own[l]];
-    }
-    known &= one(p, {rows.data(), W, p.slots}, own, count - done);
-  }
+  for (int64_t done = 0; done < count; done += W) known &= one(p, first + done, std::min<int64_t>(W, count - done), rows.data());
   return known;
 }
 
