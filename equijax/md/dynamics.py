@@ -33,6 +33,9 @@ FASTEST = 6.0
 MOST_ROOM = 1000
 """Neighbours of a particle that no liquid has."""
 
+TOGETHER = 1024
+"""Particles of replicas that take their steps together on a CPU; where there are more, groups take turns, each with its tables in the cache."""
+
 AXIS = "replicas"
 
 
@@ -133,7 +136,7 @@ class Dynamics:
             ConvergenceError: particles move faster than any liquid allows.
         """
         with jax.enable_x64(True):
-            left = jnp.full(self.mesh.size, steps, jnp.int32)
+            left = jnp.full(self.mesh.size * self._groups(len(moving.positions) // self.mesh.size), steps, jnp.int32)
             while int(np.max(left)) > 0:
                 new, rest, missing, moved = self._segment()(moving, left)
                 if np.any(missing):
@@ -195,8 +198,19 @@ class Dynamics:
             self._segments[key] = jax.jit(spread)
         return self._segments[key]
 
+    def _groups(self, replicas: int) -> int:
+        if self.mesh.devices.flat[0].platform != "cpu":
+            return 1
+        return next(count for count in range(1, replicas + 1) if replicas % count == 0 and (replicas // count * len(self.system) <= TOGETHER or count == replicas))
+
     def _on_a_device(self, moving: Moving, left: jax.Array) -> tuple[Moving, jax.Array, jax.Array, jax.Array]:
-        """Advance a device's replicas by up to `left` steps; also return what is left of them, whether tables lacked pairs, and the longest way of a particle."""
+        """Advance a device's replicas, a group for each entry of `left`, by up to so many steps; see `_together`."""
+        grouped = jax.tree.map(lambda leaf: leaf.reshape(len(left), -1, *leaf.shape[1:]), moving)
+        moved, *seen = jax.lax.map(lambda group: self._together(*group), (grouped, left))
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), moved), *seen
+
+    def _together(self, moving: Moving, left: jax.Array) -> tuple[Moving, jax.Array, jax.Array, jax.Array]:
+        """Advance replicas by up to `left` steps; also return what is left of them, whether tables lacked pairs, and the longest way of a particle."""
         step = jax.vmap(lambda state, anchors, table: self._step(state, table=table, anchors=anchors), in_axes=(0, 0, None))
 
         def with_new_tables(carry: tuple) -> tuple:
@@ -219,6 +233,6 @@ class Dynamics:
         def rebuild(carry: tuple, _: None) -> tuple[tuple, None]:
             return jax.lax.cond(carry[1] > 0, with_new_tables, lambda carry: carry, carry), None
 
-        first = (moving.state, left[0], jnp.zeros((), bool), jnp.zeros(()))
+        first = (moving.state, left, jnp.zeros((), bool), jnp.zeros(()))
         (state, rest, missing, furthest), _ = jax.lax.scan(rebuild, first, None, length=REBUILDS)
-        return Moving(state, moving.anchors), rest[None], missing[None], furthest[None]
+        return Moving(state, moving.anchors), rest, missing, furthest

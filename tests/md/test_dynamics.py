@@ -85,6 +85,17 @@ def test_the_liquid_as_a_whole_stays_where_it_is(start, kind):
     assert np.abs((np.asarray(end.positions) - np.asarray(begin.positions)).mean(1)).max() < 1e-4
 
 
+def test_replicas_that_take_turns_move_as_if_alone(start):
+    """Bit for bit: each has tables of its own, made when its own particles have moved far enough."""
+    system, positions = start
+    momenta = maxwell(3, (3, *positions.shape), LIQUID)
+    dynamics = Dynamics(system, Ensemble("nve", LIQUID))
+    many = dynamics.advance(dynamics.start(np.repeat(positions[None], 3, 0), momenta), 60)
+    for k in range(3):
+        one = dynamics.advance(dynamics.start(positions[None], momenta[k : k + 1]), 60)
+        assert (np.asarray(one.positions)[0] == np.asarray(many.positions)[k]).all()
+
+
 @pytest.mark.slow
 def test_starting_again_makes_no_new_room(start):
     system, positions = start

@@ -67,7 +67,7 @@ bool block(const Forces& p, int64_t first, int64_t count, int32_t* rows) {
     const Floats squared = dx * dx + dy * dy + dz * dz, inverse = 1.0f / squared, cubed = inverse * inverse * inverse;
     const Ints types = load(row) >> kTypeShift;
     const Floats factor = (of_type(0, types) * cubed - of_type(1, types)) * cubed * inverse;
-    const Floats counted = (squared < of_type(2, types)) & (squared > 0.0f) ? factor : Floats{};
+    const Floats counted = ((squared < of_type(2, types)) & (squared > 0.0f)) ? factor : Floats{};
     fx += counted * dx;
     fy += counted * dy;
     fz += counted * dz;
