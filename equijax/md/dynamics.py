@@ -39,6 +39,11 @@ TOGETHER = 1024
 AXIS = "replicas"
 
 
+def devices_for(replicas: int) -> list[Any]:
+    """Return the most devices over which replicas can be spread evenly."""
+    return jax.devices()[: max(count for count in range(1, len(jax.devices()) + 1) if replicas % count == 0)]
+
+
 class Moving(NamedTuple):
     """Replicas on their way: the integrator's state, and where their cages are if they have any."""
 

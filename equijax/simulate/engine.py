@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from equijax.md.dynamics import Dynamics
+from equijax.md.dynamics import Dynamics, devices_for
 from equijax.md.integrators import Ensemble
 from equijax.md.system import System
 
@@ -98,8 +98,7 @@ class JaxMd:
 
     def session(self, ensemble: Ensemble, positions: np.ndarray, momenta: np.ndarray, seed: int) -> "JaxMdSession":
         """See `Engine.session`."""
-        devices = max(d for d in range(1, len(jax.devices()) + 1) if len(positions) % d == 0)
-        return JaxMdSession(self._dynamics(ensemble, devices), positions, momenta, seed)
+        return JaxMdSession(self._dynamics(ensemble, len(devices_for(len(positions)))), positions, momenta, seed)
 
 
 class JaxMdSession:

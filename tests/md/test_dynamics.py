@@ -8,6 +8,7 @@ import pytest
 
 from equijax.errors import ConfigError, ConvergenceError, SnapshotError
 from equijax.graph.tables import Tables, fixed_point
+from equijax.md import dynamics as dynamics_module
 from equijax.md.cage import CageFinder
 from equijax.md.dynamics import Dynamics
 from equijax.md.forces import PairForces
@@ -90,6 +91,7 @@ def test_replicas_that_take_turns_move_as_if_alone(start):
     system, positions = start
     momenta = maxwell(3, (3, *positions.shape), LIQUID)
     dynamics = Dynamics(system, Ensemble("nve", LIQUID))
+    assert dynamics._groups(3) == 3
     many = dynamics.advance(dynamics.start(np.repeat(positions[None], 3, 0), momenta), 60)
     for k in range(3):
         one = dynamics.advance(dynamics.start(positions[None], momenta[k : k + 1]), 60)
@@ -163,10 +165,12 @@ def test_thermostats_bring_the_temperature(start, kind):
     assert np.std(samples) == pytest.approx(LIQUID * (2 / system.degrees_of_freedom) ** 0.5, rel=0.3)
 
 
-def test_replicas_are_independent(start):
+def test_replicas_are_independent(start, monkeypatch):
     """Together or alone, a replica goes the same way, to what the order of sums leaves: tables are made at other steps."""
+    monkeypatch.setattr(dynamics_module, "TOGETHER", 10**6)
     system, positions = start
     dynamics = Dynamics(system, Ensemble("nve", LIQUID))
+    assert dynamics._groups(3) == 1
     momenta = maxwell(3, (3, *positions.shape), LIQUID)
     together = dynamics.advance(dynamics.start(np.repeat(positions[None], 3, 0), momenta), 100)
     for r in range(3):

@@ -26,6 +26,7 @@ ffi::Error table(Integers coordinates, Integers types, Floats box, Floats reach,
   if (out[1] != replicas * n || static_cast<int64_t>(largest->element_count()) != replicas || static_cast<int64_t>(types.element_count()) != n ||
       static_cast<int64_t>(box.element_count()) != d)
     return bad("arrays that do not fit together");
+  if (replicas * n > kNumber) return bad(std::to_string(replicas * n) + " particles; at most " + std::to_string(kNumber) + " have numbers");
   for (int64_t i = 0; i < n; ++i)
     if (types.typed_data()[i] < 0 || types.typed_data()[i] >= known) return bad("particle " + std::to_string(i) + " has a type that does not exist");
   static const TableKernels& kernels = EQUIJAX_BEST(table_kernels);

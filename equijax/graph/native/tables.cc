@@ -7,7 +7,9 @@
 #include <cstring>
 #include <vector>
 
-#if defined(__AVX512DQ__)
+// Whoever builds with flags of his own may have these instructions in shorter vectors too.
+#if defined(__AVX512DQ__) && EQUIJAX_LANES == 16
+#define EQUIJAX_COMPRESS
 #include <immintrin.h>
 #endif
 
@@ -20,7 +22,7 @@ constexpr int32_t kNobody = -1;
 
 // Writes those of W entries whose lane of `chosen` is all ones to `out`, where W may be written, and returns how many they are.
 inline int64_t append(int32_t* out, Ints entries, Ints chosen) {
-#if defined(__AVX512DQ__)
+#if defined(EQUIJAX_COMPRESS)
   const __mmask16 mask = _mm512_movepi32_mask((__m512i)chosen);
   _mm512_storeu_si512(out, _mm512_maskz_compress_epi32(mask, (__m512i)entries));
   return __builtin_popcount(mask);
@@ -38,8 +40,8 @@ class CellList {
  public:
   int64_t fill(const Liquid& liquid, const Table& table) {
     arrange(liquid, table.first);
-    // Rows are as long as whole quads, and whole vectors may be written to their ends.
-    stride_ = (table.slots + W + 3) / 4 * 4;
+    // Whole quads, by which they are turned into columns.
+    stride_ = (table.slots + 3) / 4 * 4;
     rows_.resize(liquid.particles * stride_);
     int64_t largest = 0;
     std::array<int64_t, 3> cell{};
@@ -117,7 +119,8 @@ class CellList {
 
   // Whole vectors at a time: what is beyond the end is written over by what comes next.
   void copy(int64_t begin, int64_t end) {
-    if (static_cast<int64_t>(near_[0].size()) < candidates_ + end - begin + 2 * W)
+    // By the column that grows last: one that could not grow is then noticed again.
+    if (static_cast<int64_t>(near_[3].size()) < candidates_ + end - begin + 2 * W)
       for (auto& column : near_) column.resize(2 * (candidates_ + end - begin) + 2 * W);
     for (int a = 0; a < 4; ++a) {
       const int32_t* from = sorted_[a].data();

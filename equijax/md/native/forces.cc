@@ -43,7 +43,7 @@ bool block(const Forces& p, int64_t first, int64_t count, int32_t* rows) {
   const int64_t slots = lay_out(p, own, first, count, rows);
   if (slots < 0) return false;
   const int32_t* at[W];
-  for (int l = 0; l < W; ++l) at[l] = p.places + 4 * own[l];
+  for (int l = 0; l < W; ++l) at[l] = p.places + int64_t{4} * own[l];
   const Quads here = transpose(at);
   float strength[3][kMostTypes][W];
   for (int t = 0; t < types_known; ++t)
@@ -61,7 +61,7 @@ bool block(const Forces& p, int64_t first, int64_t count, int32_t* rows) {
   Floats fx{}, fy{}, fz{};
   for (int64_t k = 0; k < slots; ++k) {
     const int32_t* row = rows + k * W;
-    for (int l = 0; l < W; ++l) at[l] = p.places + 4 * (row[l] & kNumber);
+    for (int l = 0; l < W; ++l) at[l] = p.places + int64_t{4} * (row[l] & kNumber);
     const Quads there = transpose(at);
     const Floats dx = apart(here.of[0], there.of[0], p.scale[0]), dy = apart(here.of[1], there.of[1], p.scale[1]), dz = apart(here.of[2], there.of[2], p.scale[2]);
     const Floats squared = dx * dx + dy * dy + dz * dz, inverse = 1.0f / squared, cubed = inverse * inverse * inverse;

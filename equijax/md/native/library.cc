@@ -32,6 +32,7 @@ ffi::Error forces(ffi::ThreadPool pool, Doubles positions, Integers types, Integ
   if (n < 1 || m % n || listed[1] != m || static_cast<int64_t>(box.element_count()) != d || known[0] != 3 || known[2] != t ||
       static_cast<int64_t>(out->element_count()) != m * d)
     return bad("arrays that do not fit together");
+  if (m > kNumber) return bad(std::to_string(m) + " particles; at most " + std::to_string(kNumber) + " have numbers");
   for (int64_t i = 0; i < n; ++i)
     if (types.typed_data()[i] < 0 || types.typed_data()[i] >= t) return bad("particle " + std::to_string(i) + " has a type that does not exist");
   static const ForceKernels& kernels = EQUIJAX_BEST(force_kernels);
