@@ -6,6 +6,10 @@
 
 #include "entries.h"
 
+// The name of the instruction set.
+#define EQUIJAX_TEXT_(x) #x
+#define EQUIJAX_TEXT(x) EQUIJAX_TEXT_(x)
+
 namespace equijax::EQUIJAX_TARGET {
 
 constexpr int W = EQUIJAX_LANES;

@@ -178,9 +178,6 @@ int64_t fill(const Liquid& liquid, const Table& table) {
 
 }  // namespace
 
-#define EQUIJAX_TEXT_(x) #x
-#define EQUIJAX_TEXT(x) EQUIJAX_TEXT_(x)
-
 extern const TableKernels table_kernels;
 const TableKernels table_kernels = {EQUIJAX_TEXT(EQUIJAX_TARGET), fill};
 

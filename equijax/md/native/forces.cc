@@ -112,9 +112,6 @@ void place(const double* positions, const int32_t* types, int64_t period, const 
 
 }  // namespace
 
-#define EQUIJAX_TEXT_(x) #x
-#define EQUIJAX_TEXT(x) EQUIJAX_TEXT_(x)
-
 extern const ForceKernels force_kernels;
 const ForceKernels force_kernels = {EQUIJAX_TEXT(EQUIJAX_TARGET), place, forces};
 
