@@ -15,6 +15,7 @@ import numpy as np
 from equijax.data.files import write_json
 from equijax.data.formats import read_snapshot
 from equijax.graph.neighbors import NeighborSearch
+from equijax.nn.kernels.native import library
 from equijax.testing import toy_snapshot
 from equijax.versions import machine, versions
 
@@ -120,14 +121,9 @@ def measure(workers: Sequence[Worker], tasks: Sequence[str], rounds: int) -> dic
     return results
 
 
-def cpu_name() -> str:
-    """Return what the processor calls itself."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
-
-
 def finish(out: Path, settings: Any, content: dict[str, Any]) -> None:
     """Write the results with settings (of paths, the names alone), versions and machine."""
     plain = {key: value.name if isinstance(value, Path) else value for key, value in dataclasses.asdict(settings).items()}
-    write_json(out, {"settings": plain, **content, "versions": versions(), "machine": machine() | {"cpu": cpu_name(), "cores": os.cpu_count()}})
+    instructions = None if library.why_not() else library.instruction_set()
+    write_json(out, {"settings": plain, **content, "versions": versions(), "machine": machine() | {"instructions": instructions}})
     print(f"wrote {out}")

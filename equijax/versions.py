@@ -1,6 +1,7 @@
 """What a result was made with."""
 
 import importlib.metadata
+import os
 import platform
 import subprocess
 from pathlib import Path
@@ -34,11 +35,20 @@ def git_revision() -> str | None:
 
 
 def machine() -> dict[str, str]:
-    """Return devices, their kind, and the precision in use."""
+    """Return the processor, devices and their kind, and the precision in use."""
     devices = jax.devices()
     return {
         "platform": platform.platform(),
+        "cpu": _processor(),
+        "cores": str(os.cpu_count()),
         "devices": f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform})",
         "float64": str(bool(jax.config.jax_enable_x64)),
         "matmul_precision": str(jax.config.jax_default_matmul_precision or "default"),
     }
+
+
+def _processor() -> str:
+    """Return what the processor calls itself."""
+    known = Path("/proc/cpuinfo")
+    lines = known.read_text().splitlines() if known.exists() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor() or "unknown")

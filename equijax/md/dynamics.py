@@ -1,4 +1,4 @@
-"""Molecular dynamics of many replicas of a system at once, by jax-md's integrators in float64 and forces in float32.
+"""Molecular dynamics of many replicas of a system at once, by jax-md's integrators in float64, with forces (and Langevin's noise) in float32.
 
 The compiled segment makes the neighbour tables, takes steps until some particle has used up its half of the skin, makes them again, and so on. A
 segment whose tables lacked room, or in which a particle went further than the skin allows, is thrown away and run again with more room or more care.

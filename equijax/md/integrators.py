@@ -78,15 +78,22 @@ def integrator(ensemble: Ensemble, system: System, pairs: PairForces, cage: floa
         # default it would take twelve substeps a step, and longer than the forces.
         kT *= system.degrees_of_freedom / (system.dimensions * len(system))
         return cast(tuple[Any, Any], simulate.nvt_nose_hoover(force, shift, dt, kT, chain_length=3, chain_steps=1, sy_steps=1, tau=tau))
-    initialise, kicked = cast(Any, simulate.nvt_langevin(force, shift, dt, kT, gamma=1 / tau))
+    initialise, _ = cast(Any, simulate.nvt_langevin(force, shift, dt, kT, gamma=1 / tau))
+    return initialise, functools.partial(_baoab, force, shift, dt, kT, 1 / tau)
 
-    def step(state: Any, **more: Any) -> Any:
-        """Take the motion of the whole out of the noise: it would carry all particles away together, and count as displacement."""
-        new = kicked(state, **more)
-        drift = (new.position - state.position).mean(0)
-        return new.set(position=new.position - drift, momentum=new.momentum - new.momentum.mean(0))
 
-    return initialise, step
+def _baoab(force: Callable, shift: Any, dt: float, kT: float, gamma: float, state: Any, **more: Any) -> Any:
+    """Take a step of Langevin dynamics from jax-md's parts, with noise in float32: in float64 it would take longer than the forces."""
+    new = simulate.position_step(simulate.momentum_step(state, dt / 2), shift, dt / 2, **more)
+    key, now = jax.random.split(new.rng)
+    decay = np.exp(-gamma * dt)
+    noise = jax.random.normal(now, new.momentum.shape, jnp.float32)
+    new = new.set(momentum=decay * new.momentum + (kT * (1 - decay**2)) ** 0.5 * noise, rng=key)
+    new = simulate.position_step(new, shift, dt / 2, **more)
+    new = simulate.momentum_step(new.set(force=force(new.position, **more)), dt / 2)
+    # The noise would carry all particles away together, which would count as displacement.
+    drift = (new.position - state.position).mean(0)
+    return new.set(position=new.position - drift, momentum=new.momentum - new.momentum.mean(0))
 
 
 def _wall(displacement: jax.Array, radius: float) -> jax.Array:

@@ -6,11 +6,13 @@ from jaxtyping import Float
 from equijax.md.system import System
 from equijax.simulate.config import Mixture
 
-KNOWN_TIMES = {0.8: 2.76, 0.64: 8.8, 0.56: 25.7, 0.5: 106.0, 0.44: 2010.0}
-"""tau_alpha of the three-dimensional Kob-Andersen mixture at density 1.2 by temperature, F_s(7.25, t) = 1/e of the A particles: at 0.8 and 0.56 from
-simulations with LAMMPS; at 0.64 from equijax, which finds 8.6 to 9.1 in three runs of N = 1000 (a run with LAMMPS was reported to give 7.43, but
-propensities of its configurations are the same in both programs, particle by particle);
-the others are .49 of the relaxation times that BOTAN states, which is their ratio at 0.56. For estimates alone."""
+KNOWN_TIMES = {0.8: 2.76, 0.64: 8.8, 0.56: 25.7, 0.5: 140.0, 0.44: 2010.0}
+"""tau_alpha of the three-dimensional Kob-Andersen mixture at density 1.2 by temperature, F_s(7.25, t) = 1/e of the A particles, for estimates alone.
+
+At 0.8 and 0.56 from simulations with LAMMPS; at 0.64 and 0.50 from equijax, which finds 8.2 to 9.1 in runs of N = 1000 at 0.64 (a run with LAMMPS was
+reported to give 7.43, but propensities of its configurations are the same in both programs, particle by particle); at 0.44 .49 of the relaxation time
+that BOTAN states, which is their ratio at 0.56.
+"""
 
 
 def make_system(mixture: Mixture, seed: int) -> System:

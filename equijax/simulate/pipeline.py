@@ -4,6 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -209,7 +210,9 @@ class _Temperature:
         )
         with StoreWriter(file) as writer:
             writer.append(snapshot)
-        numbers = {"drift": found.drift, "thermal_energy": report.thermal_energy, "inherent_energy": report.inherent_energy}
+        numbers: dict[str, Any] = {"drift": found.drift, "thermal_energy": report.thermal_energy, "inherent_energy": report.inherent_energy}
+        if found.broken is not None:
+            numbers["broken"] = found.broken[self.system.types == 0].mean(0)
         pieces.save(file.with_suffix(pieces.SUFFIX), {name: getattr(found, name) for name in ("times", "halves", "scattering", "squared", "overlaps")} | numbers)
         return file
 

@@ -18,8 +18,9 @@ STRUCTURES = 8
 def summary(one: Measured) -> dict:
     """Return the observables of a temperature as plain numbers.
 
-    F_s, mean squared displacement, overlap and chi_4 are of the A particles; chi_4 is the variance over all trajectories of all configurations, which lacks
-    a share of 1 / configurations of what differs between them; the noise ceiling is pooled over the A particles of all configurations.
+    F_s, mean squared displacement, overlap, chi_4 and the share of bonds that broke are of the A particles; chi_4 is the variance over all trajectories of
+    all configurations, which lacks a share of 1 / configurations of what differs between them; the noise ceiling is pooled over the A particles of all
+    configurations.
     """
     chosen = one.system.types == 0
     scattering, squared, overlaps = (np.concatenate([o[name] for o in one.observed]) for name in ("scattering", "squared", "overlaps"))
@@ -27,6 +28,7 @@ def summary(one: Measured) -> dict:
     halves = np.concatenate([o["halves"][:, chosen] for o in one.observed], axis=1)
     counts = sorted({2, 4, 8, 16, 32, 64, 128, trajectories})
     equilibrium = one.equilibrium
+    some = one.samples[np.unique(np.linspace(0, len(one.samples) - 1, STRUCTURES).astype(int))]
     of_configurations = np.array([o["scattering"].mean(0) for o in one.observed])
     return {
         "temperature": one.temperature,
@@ -47,6 +49,9 @@ def summary(one: Measured) -> dict:
         "mean_squared_displacement": squared.mean(0).tolist(),
         "overlap": overlaps.mean(0).tolist(),
         "chi_4": chi_4(overlaps, int(chosen.sum())).tolist(),
+        "bond_breaking": np.mean([o["broken"] for o in one.observed], axis=0).tolist() if all("broken" in o for o in one.observed) else None,
+        "pair_correlation": {name: values.tolist() for name, values in pair_correlation(one.system, some).items()},
+        "structure_factor": {name: values.tolist() for name, values in structure_factor(one.system, some).items()},
         "ceiling_trajectories": counts,
         "noise_ceiling": [ceiling_of(halves[0, :, t], halves[1, :, t], trajectories, counts).tolist() for t in range(len(times))],
     }
@@ -85,9 +90,8 @@ def _draw(one: Measured, numbers: dict, path: Path) -> Path:
     overlap = axes[0, 2].twinx()
     overlap.plot(numbers["times"], numbers["overlap"], "s--", color="C1", markersize=3)
     overlap.set(ylabel="overlap, A particles (dashed)", ylim=(0, 1.02))
-    some = one.samples[np.unique(np.linspace(0, len(one.samples) - 1, STRUCTURES).astype(int))]
-    _structure(axes[1, 0], pair_correlation(one.system, some), "r", "r", "g(r)")
-    _structure(axes[1, 1], structure_factor(one.system, some), "k", "k", "S(k)")
+    _structure(axes[1, 0], numbers["pair_correlation"], "r", "r", "g(r)")
+    _structure(axes[1, 1], numbers["structure_factor"], "k", "k", "S(k)")
     for t, time in enumerate(numbers["times"]):
         axes[1, 2].plot(numbers["ceiling_trajectories"], numbers["noise_ceiling"][t], "o-", markersize=3, label=f"t = {time:.3g}", color=f"C{t}")
     axes[1, 2].set(xscale="log", xlabel="trajectories", ylabel="noise ceiling, A particles", ylim=(0, 1.02))
@@ -113,7 +117,7 @@ def _against_time(axis, numbers: dict, name: str, label: str) -> None:  # noqa: 
     axis.set(xscale="log", xlabel="t", ylabel=f"{label}, A particles")
 
 
-def _structure(axis, found: dict[str, np.ndarray], abscissa: str, x: str, y: str) -> None:  # noqa: ANN001
+def _structure(axis, found: dict[str, list[float]], abscissa: str, x: str, y: str) -> None:  # noqa: ANN001
     for name, values in found.items():
         if name != abscissa:
             axis.plot(found[abscissa], values, linewidth=1, label=name)

@@ -7,6 +7,7 @@ import jax
 from tqdm import tqdm
 
 from equijax.configs import read_config, with_settings
+from equijax.md.cage import DURATION, SETTLING, WALKERS
 from equijax.md.kob_andersen import KOB_ANDERSEN
 from equijax.simulate.config import PRESETS, SimulateConfig
 from equijax.simulate.liquid import expected_time
@@ -14,7 +15,7 @@ from equijax.simulate.pipeline import Measured, simulate
 from equijax.simulate.report import lines, summary, write_report
 
 RATE = {"cpu": 2.0e6, "gpu": 1.0e8, "tpu": 5.0e7}
-"""Atom-steps a second and device, for the estimate before anything is measured; that of the CPU is measured by benchmarks/dynamics.py, the others are guesses."""
+"""Atom-steps a second and device, for the estimate before anything is measured: of a CPU with AVX2 (benchmarks/dynamics.py measures), the others are guesses."""
 
 QUENCH = {"cpu": 1e-3, "gpu": 1e-4, "tpu": 1e-4}
 """Seconds a particle of one quench, likewise: on one core of a CPU, the others are guesses."""
@@ -73,6 +74,8 @@ def estimate(config: SimulateConfig) -> str:
             steps += config.replicas * length * (rounds + 1)
         else:
             steps += config.replicas * tau * config.spacing * (rounds - 1) + config.configurations * config.trajectories * length
+        if config.cage:
+            steps += config.configurations * WALKERS * (SETTLING + DURATION) / config.time_step
     device, devices = jax.devices()[0].platform, len(jax.devices())
     rate, quench = RATE.get(device, RATE["cpu"]), QUENCH.get(device, QUENCH["cpu"])
     atom_steps, quenches = steps * mixture.particles, len(config.temperatures) * config.configurations

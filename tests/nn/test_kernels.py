@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from equijax.errors import ConfigError
+from equijax.graph.graph import build_graph
+from equijax.graph.neighbors import NeighborSearch
 from equijax.network import Network, NetworkConfig
 from equijax.nn.geometry import edge_geometry
 from equijax.nn.kernels import KERNELS, choose, xla
@@ -42,9 +44,10 @@ OTHERS = [(channels, l_max, False) for channels in (1, 4, 8, 16) for l_max in ra
 CASES = [(8, 2, False), *(pytest.param(*case, marks=pytest.mark.slow) for case in OTHERS)]
 
 
-@pytest.mark.parametrize(
-    "kernel", ["native", "xla", *(pytest.param(kernel, marks=pytest.mark.slow) for kernel in KERNELS if kernel not in ("native", "xla", "reference"))]
-)
+KERNELS_HERE = ["native", "xla", *(pytest.param(kernel, marks=pytest.mark.slow) for kernel in KERNELS if kernel not in ("native", "xla", "reference"))]
+
+
+@pytest.mark.parametrize("kernel", KERNELS_HERE)
 @pytest.mark.parametrize(("channels", "l_max", "parity"), CASES)
 @pytest.mark.parametrize("shape", ["liquid", "ragged"])
 def test_values_and_gradients_equal_the_reference(kernel, channels, l_max, parity, shape):
@@ -69,6 +72,38 @@ def test_values_and_gradients_equal_the_reference(kernel, channels, l_max, parit
     arguments = features, weights, graph.vectors
     for ours, expected in zip(value_and_gradients(kernel, *arguments), value_and_gradients("reference", *arguments), strict=True):
         assert relative_difference(ours, expected) < (ROUNDED if kernel == "xla-bf16" else TOLERANCE)
+
+
+@pytest.mark.parametrize("kernel", KERNELS_HERE)
+def test_padding_changes_nothing(kernel):
+    """Rows without a particle and more slots than neighbours: values and gradients are the reference's on the graph as it is, and none goes to the padding."""
+    needs(kernel)
+    snapshot = ragged()
+    pairs = NeighborSearch(snapshot.box, 2.0).pairs(snapshot.positions)
+    count = len(snapshot)
+    plain, padded = (jax.tree.map(jnp.asarray, build_graph(pairs, snapshot.types, 2.0, nodes=nodes, slots=slots)) for nodes, slots in ((count, 64), (count + 13, 72)))
+    inputs = hidden_irreps(4, 2, False)
+    paths = triplets(inputs, 2, False)
+    keys = jax.random.split(jax.random.key(0), 3)
+    features = jax.random.normal(keys[0], (len(padded.types), inputs.dim))
+    weights = jax.random.normal(keys[1], (5, sum(path.channels for path in paths)))
+    cotangent = jax.random.normal(keys[2], (count, sum(path.channels * path.output.dim for path in paths)))
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def value_and_gradients(kernel, graph, features):
+        def value(features, weights, vectors):
+            geometry = edge_geometry(graph.replace(vectors=vectors), 2, False)
+            return KERNELS[kernel](e3nn.IrrepsArray(inputs, features), geometry, Filters(smooth, weights, 2.0, KNOTS), paths).array[:count]
+
+        out, pull = jax.vjp(value, features, weights, graph.vectors)
+        return out, *pull(cotangent)
+
+    out, of_features, of_weights, of_vectors = value_and_gradients(kernel, padded, features)
+    assert not of_features[count:].any()
+    assert not of_vectors[~padded.edge_mask].any()
+    ours = out, of_features[:count], of_weights, of_vectors[:count, :64]
+    for one, expected in zip(ours, value_and_gradients("reference", plain, features[:count]), strict=True):
+        assert relative_difference(one, expected) < (ROUNDED if kernel == "xla-bf16" else TOLERANCE)
 
 
 @pytest.mark.parametrize("kernel", ["native", "cuda"])

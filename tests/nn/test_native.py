@@ -62,7 +62,7 @@ def test_a_network_predicts_the_same_whichever_kernel_serves_it(graph, changes):
 
 @pytest.mark.slow
 def test_it_is_faster_than_what_it_is_preferred_to():
-    """With every instruction set: a compiler that moves vectors in halves over the stack makes it slower than XLA."""
+    """With the instruction set of this machine: a compiler that moves vectors in halves over the stack makes it slower than XLA."""
     graph = graph_of(toy_snapshot(10, density=1.2))
     programs = {kernel: jax.jit(network(kernel).apply) for kernel in ("native", "xla")}
     variables = fresh(network("xla"), graph)
@@ -246,6 +246,17 @@ def test_without_a_library_xla_is_used_and_the_reason_given(monkeypatch):
     with pytest.raises(ConfigError, match="was not built"):
         choose("native", 2, 256)
     library.LIBRARIES["cpu"].load.cache_clear()
+
+
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="needs cmake")
+def test_a_build_without_a_compiler_succeeds_and_says_so(tmp_path):
+    root, build = Path(__file__).parents[2], tmp_path / "build"
+    environment = os.environ | {"CXX": str(tmp_path / "no compiler"), "CUDACXX": str(tmp_path / "no compiler")}
+    configured = subprocess.run(["cmake", "-S", root, "-B", build], env=environment, capture_output=True, text=True)
+    assert configured.returncode == 0, configured.stderr
+    assert "installed without its native kernel and will use XLA" in " ".join(configured.stderr.split())
+    assert subprocess.run(["cmake", "--install", build, "--prefix", tmp_path / "installed"], capture_output=True).returncode == 0
+    assert not list(tmp_path.rglob("*.so"))
 
 
 @pytest.mark.slow

@@ -81,6 +81,9 @@ def test_the_report_says_what_was_measured(simulated):
     numbers = summary(measured[0])
     assert json.loads((folder / "report.json").read_text()) == [numbers]
     assert 0.2 < numbers["relaxation_time_waiting"] < 1.5
+    nearest = numbers["pair_correlation"]["r"][int(np.argmax(numbers["pair_correlation"]["AA"]))]
+    assert 1.0 < nearest < 1.2, "first shell of A about A"
+    assert 6.5 < numbers["structure_factor"]["k"][int(np.argmax(numbers["structure_factor"]["A"]))] < 8, "first peak of S(k)"
     short = numbers["times"][0]
     # The beginning is ballistic: <r^2> = 3 T t^2 and F_s = 1 - k^2 T t^2 / 2.
     assert numbers["mean_squared_displacement"][0] == pytest.approx(3 * 1.5 * short**2, rel=0.15)
@@ -318,6 +321,8 @@ def test_an_estimate_counts_quenches_and_takes_the_times_that_are_asked_for():
     # 45 tau_alpha of waiting and 41 trajectories of one, with 16 replicas of 1000 particles.
     assert f"{(45 + 41) * 25.7 / 0.005 * 16_000:.1e} atom-steps and 640 quenches" in estimate(chain)
     assert f"{(45 + 82) * 25.7 / 0.005 * 16_000:.1e} atom-steps" in estimate(dataclasses.replace(chain, tau_alpha=51.4))
+    # Cages: eight walkers for twelve time units.
+    assert f"{((45 + 41) * 25.7 * 16_000 + 640 * 8 * 12 * 1000) / 0.005:.1e} atom-steps" in estimate(dataclasses.replace(chain, cage=True))
 
 
 @pytest.mark.parametrize(
