@@ -22,7 +22,10 @@ from equijax.nn.kernels.native import library
 from equijax.snapshot import Snapshot
 from equijax.testing import toy_snapshot
 
-SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared" / "data"
+LAMMPS = ROOT / "experiments" / "data" / "ka_T0.56_N1000.npz"
+"""Isoconfigurational ensembles at T = 0.56 that LAMMPS made."""
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -7,7 +7,7 @@ import sys
 
 import tyro
 
-from equijax.cli.data import cages, convert, ends, fetch, inspect, quench, simulate, successors
+from equijax.cli.data import cages, convert, ends, fetch, inspect, quench, simulate, successors, trajectories
 from equijax.cli.models import evaluate, export, predict, quickstart, train
 from equijax.errors import EquijaxError
 
@@ -32,7 +32,7 @@ COMMANDS = {
     "predict": predict,
     "export": export,
     "quench": quench,
-    "data": {"convert": convert, "ends": ends, "successors": successors, "cages": cages, "inspect": inspect, "fetch": fetch},
+    "data": {"convert": convert, "ends": ends, "successors": successors, "cages": cages, "trajectories": trajectories, "inspect": inspect, "fetch": fetch},
     "info": info,
 }
 
@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _data_help() -> None:
-    """Convert, inspect and fetch data, add ends of trajectories, successors or cage positions: see equijax data --help."""
+    """Convert, inspect and fetch data, add ends of trajectories, successors, cage positions or further trajectories: see equijax data --help."""
     main(["data", "--help"])
 
 

@@ -165,6 +165,28 @@ def cages(source: Annotated[Path, tyro.conf.Positional], out: Path, temperature:
     print(f"{out}: {count} configuration{'s' if count != 1 else ''} with cage positions.")
 
 
+def trajectories(source: Annotated[Path, tyro.conf.Positional], out: Path, trajectories: int, until: float, temperature: float | None = None) -> None:
+    """Measure configurations of the Kob-Andersen mixture again by more trajectories, and write propensities that have less noise.
+
+    For what `equijax simulate chain` made, where two trajectories measure each configuration. An interrupted one goes on from the cache.
+
+    Args:
+        source: file or folder in any format equijax reads, with measured propensities.
+        out: the store to write (.h5).
+        trajectories: from each configuration, an even number.
+        until: the longest time to measure at again (Lennard-Jones units).
+        temperature: of configurations that do not say theirs.
+    """
+    _make_devices_of_cores()
+    from equijax.data.convert import write_snapshots
+    from equijax.data.snapshots import SnapshotSet
+    from equijax.simulate.further import FurtherTrajectories
+
+    measured = SnapshotSet.read([source]).mapped(FurtherTrajectories(trajectories, until, open_cache(), temperature))
+    count = write_snapshots(out, tqdm(measured, desc="trajectories", unit="configuration"))
+    print(f"{out}: {count} configuration{'s' if count != 1 else ''}, measured by {trajectories} more trajectories until t = {until:g}.")
+
+
 def inspect(source: Annotated[Path, tyro.conf.Positional]) -> None:
     """Say what a file holds: configurations, sizes, times, mean propensity and the noise ceiling.
 

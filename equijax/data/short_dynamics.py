@@ -36,7 +36,7 @@ class ShortDynamics[Finder]:
             raise SnapshotError(f"{snapshot.name}: all particles lie in a plane; these dynamics are of three-dimensional mixtures.")
         return temperature
 
-    def __call__(self, snapshot: Snapshot, run: Callable[[Finder, Float[np.ndarray, "n 3"]], Float[np.ndarray, "*any n 3"]]) -> Float[np.ndarray, "*any n 3"]:
+    def __call__(self, snapshot: Snapshot, run: Callable[[Finder, Float[np.ndarray, "n 3"]], Float[np.ndarray, "*any n k"]]) -> Float[np.ndarray, "*any n k"]:
         """Return what is found from the positions, in the order of the snapshot's particles.
 
         Args:

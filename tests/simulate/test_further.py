@@ -1,0 +1,59 @@
+"""Further trajectories: what they measure, and how it is weighed with what was known."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from equijax.data.cache import Cache
+from equijax.errors import ConfigError, DataFormatError, SnapshotError
+from equijax.metrics import pearson
+from equijax.simulate.further import FurtherTrajectories
+
+
+@pytest.fixture(scope="module")
+def short(liquid):
+    """At the two shortest times, and the next to be left alone."""
+    return liquid.at([0, 1, 2])
+
+
+def test_they_are_weighed_by_their_number(short, tmp_path):
+    """Beside a propensity of zero, by n trajectories, eight more give 8 / (8 + n) of what they measure; the last time is not theirs."""
+    further = FurtherTrajectories(8, 0.6, Cache(tmp_path))
+    nothing = dataclasses.replace(short, propensity=0 * short.propensity, propensity_halves=0 * short.propensity_halves)
+    found = {count: further(nothing.replace(trajectories=count)) for count in (2, 8)}
+    for count, one in found.items():
+        assert one.trajectories == count
+        assert not one.propensity[:, 2].any()
+        assert not one.propensity_halves[:, :, 2].any()
+        np.testing.assert_allclose(one.propensity_halves.mean(0), one.propensity, atol=1e-7)
+    measured = found[2].propensity[:, :2] * 10 / 8
+    np.testing.assert_allclose(found[8].propensity[:, :2] * 2, measured, rtol=1e-6)
+    # Sixteen trajectories measured the file's, from the same configuration.
+    np.testing.assert_allclose(measured.mean(0), short.propensity[:, :2].mean(0), rtol=0.03)
+    for t in (0, 1):
+        assert pearson(measured[:, t], short.propensity[:, t]) > 0.75
+
+
+def test_they_lower_the_noise(short, tmp_path):
+    """The halves of sixteen trajectories and forty-eight more are more alike than those of sixteen."""
+    more = FurtherTrajectories(48, 0.2, Cache(tmp_path))(short)
+    alike = [pearson(*one.propensity_halves[:, short.types == 0, 0]) for one in (short, more)]
+    assert alike[1] > alike[0] + 0.05
+    assert np.array_equal(more.propensity[:, 1:], short.propensity[:, 1:])
+
+
+def test_what_cannot_be_measured_again_is_refused(short):
+    with pytest.raises(ConfigError, match="3 further trajectories; expected an even number"):
+        FurtherTrajectories(3, 1.0, Cache(None))
+    with pytest.raises(ConfigError, match="until -1"):
+        FurtherTrajectories(2, -1.0, Cache(None))
+    further = FurtherTrajectories(2, 0.1, Cache(None))
+    with pytest.raises(DataFormatError, match=r"measured at t = 0\.155, .* expected one up to 0\.1"):
+        further(short)
+    with pytest.raises(DataFormatError, match="propensities should be in the file"):
+        further(short.replace(propensity=None, propensity_halves=None))
+    with pytest.raises(DataFormatError, match="the number of trajectories"):
+        further(short.replace(trajectories=None))
+    with pytest.raises(SnapshotError, match="give --temperature"):
+        FurtherTrajectories(2, 1.0, Cache(None))(short.replace(temperature=None))
