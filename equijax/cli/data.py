@@ -169,6 +169,7 @@ def trajectories(source: Annotated[Path, tyro.conf.Positional], out: Path, traje
     """Measure configurations of the Kob-Andersen mixture again by more trajectories, and write propensities that have less noise.
 
     For what `equijax simulate chain` made, where two trajectories measure each configuration. An interrupted one goes on from the cache.
+    Not for its own output: the file does not say how many were added, and the same number would be the same trajectories again.
 
     Args:
         source: file or folder in any format equijax reads, with measured propensities.

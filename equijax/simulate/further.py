@@ -4,16 +4,14 @@ Along a chain (`equijax.simulate.chain`) a configuration has two, whose noise is
 trajectories to half of the relaxation time take as long as five to the whole.
 """
 
-import dataclasses
+import functools
 
 import numpy as np
-from jaxtyping import Float
 
 from equijax.data.cache import Cache, content_key
 from equijax.data.short_dynamics import ShortDynamics
 from equijax.errors import ConfigError, DataFormatError
 from equijax.md.integrators import Ensemble
-from equijax.md.system import System
 from equijax.simulate.engine import JaxMd
 from equijax.simulate.isoconfigurational import propensity
 from equijax.snapshot import Snapshot
@@ -23,7 +21,7 @@ class FurtherTrajectories:
     """Measures configurations of the Kob-Andersen mixture by more trajectories, in NVE from fresh Maxwell velocities.
 
     p(t) = (n p_n(t) + m p_m(t)) / (n + m) at the times that m more trajectories reach; halves likewise. What is measured at later times stays, and so does
-    bond breaking.
+    bond breaking. Once is enough: n is what the file says, which does not count further ones, and the same number to the same time are the same trajectories.
 
     Args:
         trajectories: m, an even number.
@@ -42,7 +40,8 @@ class FurtherTrajectories:
         if not 0 < until < float("inf"):
             raise ConfigError(f"further trajectories until {until}; expected a positive time.")
         self.trajectories, self.until, self.time_step = trajectories, until, time_step
-        self._cache, self._dynamics = cache, ShortDynamics(lambda system, temperature: _Measuring(system, Ensemble("nve", temperature, time_step)), temperature)
+        self._cache = cache
+        self._dynamics = ShortDynamics(lambda system, kT: functools.partial(propensity, JaxMd(system), system, Ensemble("nve", kT, time_step)), temperature)
 
     def __call__(self, snapshot: Snapshot) -> Snapshot:
         """Return the snapshot with propensities of more trajectories; `trajectories` stays the number of those that reach the last time.
@@ -68,7 +67,8 @@ class FurtherTrajectories:
         known = self._cache.get("trajectories", key)
         if known is None:
             # The seed is of the content: the same numbers have the same trajectories, in whichever file they are.
-            known = {"halves": self._dynamics(snapshot, lambda measure, at: measure(at, self.trajectories, steps[reached].tolist(), int(key[:7], 16)))}
+            seed = np.random.SeedSequence([int(key[:7], 16)])
+            known = {"halves": self._dynamics(snapshot, lambda run, at: run(at, self.trajectories, steps[reached].tolist(), seed, bonds=False).halves)}
             self._cache.put("trajectories", key, **known)
 
         def with_more(mean: np.ndarray, more: np.ndarray) -> np.ndarray:
@@ -82,17 +82,3 @@ class FurtherTrajectories:
             propensity=with_more(old, known["halves"].mean(0)),
             propensity_halves=None if halves is None else with_more(halves, known["halves"]),
         )
-
-
-@dataclasses.dataclass
-class _Measuring:
-    """What moves the particles of a system at one temperature."""
-
-    system: System
-    ensemble: Ensemble
-
-    def __post_init__(self) -> None:
-        self.engine = JaxMd(self.system)
-
-    def __call__(self, positions: Float[np.ndarray, "n 3"], trajectories: int, steps: list[int], seed: int) -> Float[np.ndarray, "2 n t"]:
-        return propensity(self.engine, self.system, self.ensemble, positions, trajectories, steps, np.random.SeedSequence([seed]), bonds=False).halves

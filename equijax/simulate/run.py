@@ -15,7 +15,8 @@ from equijax.simulate.pipeline import Measured, simulate
 from equijax.simulate.report import lines, summary, write_report
 
 RATE = {"cpu": 2.0e6, "gpu": 1.0e8, "tpu": 5.0e7}
-"""Atom-steps a second and device, for the estimate before anything is measured: of a CPU with AVX2 (benchmarks/dynamics.py measures), the others are guesses."""
+"""Atom-steps a second and device, for the estimate before anything is measured: that of the CPU is about half of what benchmarks/dynamics.py
+measures on an Intel Xeon, for slower ones, the others are guesses."""
 
 QUENCH = {"cpu": 1e-3, "gpu": 1e-4, "tpu": 1e-4}
 """Seconds a particle of one quench, likewise: on one core of a CPU, the others are guesses."""
