@@ -57,9 +57,8 @@ def summary(one: Measured) -> dict:
     }
 
 
-def write_report(measured: list[Measured], folder: Path) -> list[Path]:
-    """Write report.json and a page of plots for each temperature; return the plots."""
-    summaries = [summary(one) for one in measured]
+def write_report(measured: list[Measured], summaries: list[dict], folder: Path) -> list[Path]:
+    """Write report.json and a page of plots for each temperature, of what `summary` returned of each; return the plots."""
     write_json(folder / "report.json", summaries)
     return [_draw(one, numbers, folder / f"physics-T{one.temperature:g}.png") for one, numbers in zip(measured, summaries, strict=True)]
 

@@ -52,9 +52,10 @@ def run(name: str, folder: Path, resume: bool, changes: dict, settings: tuple[st
 
 
 def _report(measured: list[Measured], folder: Path) -> None:
-    plots = write_report(measured, folder)
-    for one in measured:
-        print("\n".join(lines(summary(one))))
+    summaries = [summary(one) for one in measured]
+    plots = write_report(measured, summaries, folder)
+    for numbers in summaries:
+        print("\n".join(lines(numbers)))
     for one in measured:
         print(f"{one.store}: {len(one.files)} configurations, {one.store.stat().st_size / 2**20:.1f} MiB")
     print(f"{folder / 'report.json'}, {', '.join(plot.name for plot in plots)}")

@@ -71,14 +71,14 @@ def test_two_dimensions_are_a_config(tmp_path):
         assert np.abs(getattr(snapshot, name)[:, 2]).max() == 0, name
     assert snapshot.inherent_energy.mean() < -2
     assert summary(measured[0])["mean_squared_displacement"][0] == pytest.approx(2 * snapshot.times[0] ** 2, rel=0.3), "<r^2> = 2 T t^2 in two dimensions"
-    assert all(plot.exists() for plot in write_report(measured, tmp_path / "flat"))
+    assert all(plot.exists() for plot in write_report(measured, [summary(measured[0])], tmp_path / "flat"))
 
 
 def test_the_report_says_what_was_measured(simulated):
     folder, measured = simulated
-    plots = write_report(measured, folder)
-    assert all(plot.stat().st_size > 10_000 for plot in plots)
     numbers = summary(measured[0])
+    plots = write_report(measured, [numbers], folder)
+    assert all(plot.stat().st_size > 10_000 for plot in plots)
     assert json.loads((folder / "report.json").read_text()) == [numbers]
     assert 0.2 < numbers["relaxation_time_waiting"] < 1.5
     nearest = numbers["pair_correlation"]["r"][int(np.argmax(numbers["pair_correlation"]["AA"]))]
