@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from equijax._types import HostBox, HostPositions, HostTypes
 from equijax.errors import SnapshotError
@@ -29,7 +29,7 @@ class Snapshot:
         times: (t,), at which the propensity was measured, increasing.
         propensity: (n, t), mean displacement over the isoconfigurational ensemble.
         propensity_halves: (2, n, t), the same over the first and the second half of the trajectories, for the noise ceiling.
-        trajectories: number of trajectories behind the propensity.
+        trajectories: (t,), number of trajectories behind the propensity at each time; a single number is taken for all times.
         bond_breaking: (n, t), share of its bonds that each particle has lost at `times`, mean over the trajectories.
 
     Raises:
@@ -47,7 +47,7 @@ class Snapshot:
     times: Float[np.ndarray, "t"] | None = None
     propensity: Float[np.ndarray, "n t"] | None = None
     propensity_halves: Float[np.ndarray, "2 n t"] | None = None
-    trajectories: int | None = None
+    trajectories: Int[np.ndarray, "t"] | None = None
     bond_breaking: Float[np.ndarray, "n t"] | None = None
 
     def __post_init__(self) -> None:
@@ -79,11 +79,13 @@ class Snapshot:
             if value.shape != shape:
                 raise SnapshotError(f"{self.name}: {field} has shape {value.shape}; expected {shape} for {n} particles.")
             _set(self, **{field: value})
+        if self.trajectories is not None:
+            _set(self, trajectories=_counts(self, t))
 
     def _check_times(self) -> int:
         if self.times is None:
-            if any(value is not None for value in (self.propensity, self.propensity_halves, self.bond_breaking)):
-                raise SnapshotError(f"{self.name}: a propensity without its times; give `times`, one for each column.")
+            if any(value is not None for value in (self.propensity, self.propensity_halves, self.bond_breaking, self.trajectories)):
+                raise SnapshotError(f"{self.name}: a propensity, or its number of trajectories, without its times; give `times`, one for each column.")
             return 0
         times = _finite(self, "times", self.times)
         if times.ndim != 1 or np.any(np.diff(times) <= 0):
@@ -101,9 +103,8 @@ class Snapshot:
 
     def at(self, numbers: Sequence[int]) -> "Snapshot":
         """Return a copy with what was measured at some of the times, given by their numbers."""
-        kept, halves = list(numbers), self.propensity_halves
-        columns = {name: None if value is None else value[:, kept] for name, value in (("propensity", self.propensity), ("bond_breaking", self.bond_breaking))}
-        return self.replace(times=None if self.times is None else self.times[kept], propensity_halves=None if halves is None else halves[:, :, kept], **columns)
+        measured = {name: getattr(self, name) for name in ("times", "trajectories", "propensity", "propensity_halves", "bond_breaking")}
+        return self.replace(**{name: value[..., list(numbers)] for name, value in measured.items() if value is not None})
 
     def replace(self, **changes: object) -> "Snapshot":
         """Return a copy with some fields changed, validated again."""
@@ -124,6 +125,14 @@ def _finite(snapshot: Snapshot, field: str, value: object) -> np.ndarray:
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise SnapshotError(f"{snapshot.name}: {field}{list(index)} is {array[index]}; every number must be finite.")
     return array
+
+
+def _counts(snapshot: Snapshot, times: int) -> np.ndarray:
+    counts = np.asarray(snapshot.trajectories)
+    counts = np.full(times, counts) if counts.ndim == 0 else counts
+    if counts.shape != (times,) or counts.dtype.kind not in "iu" or (counts < 1).any():
+        raise SnapshotError(f"{snapshot.name}: trajectories are {counts.tolist()}; expected one positive whole number, or one for each of the {times} times.")
+    return counts.astype(np.int64)
 
 
 def _checked_types(snapshot: Snapshot, n: int) -> np.ndarray:

@@ -14,6 +14,13 @@ def test_a_cube_may_be_given_by_its_side():
     assert snapshot.positions.dtype == np.float64
 
 
+def test_a_number_of_trajectories_is_that_of_every_time():
+    measured = Snapshot(**GOOD, times=[1.0, 2.0, 3.0], propensity=np.ones((4, 3)), trajectories=8)
+    assert measured.trajectories.tolist() == [8, 8, 8]
+    some = measured.replace(trajectories=[8, 6, 2]).at([0, 2])
+    assert some.trajectories.tolist() == [8, 2]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -30,6 +37,10 @@ def test_a_cube_may_be_given_by_its_side():
         ({"inherent_energy": np.zeros(3)}, r"inherent_energy has shape \(3,\); expected \(4,\)"),
         ({"propensity": np.zeros((4, 2))}, "without its times"),
         ({"propensity": np.zeros((4, 2)), "times": [2.0, 1.0]}, "increasing"),
+        ({"trajectories": 4}, "without its times"),
+        ({"trajectories": [4, 4, 4], "times": [1.0, 2.0]}, r"trajectories are \[4, 4, 4\]; expected .* each of the 2 times"),
+        ({"trajectories": [4, 0], "times": [1.0, 2.0]}, r"trajectories are \[4, 0\]"),
+        ({"trajectories": 4.5, "times": [1.0, 2.0]}, r"trajectories are \[4.5, 4.5\]"),
         ({"propensity": np.zeros((2, 4)), "times": [1.0, 2.0]}, r"propensity has shape \(2, 4\); expected \(4, 2\)"),
     ],
 )

@@ -68,7 +68,8 @@ class _Point:
         if first.times is None or not self.mean:
             yield "no measured propensity"
             return
-        yield f"trajectories: {first.trajectories or 'not said'}"
+        counts = [] if first.trajectories is None else sorted({*first.trajectories.tolist()}, reverse=True)
+        yield f"trajectories: {' to '.join(map(str, [counts[0], counts[-1]][: len(counts)])) if counts else 'not said'}"
         for t, time in enumerate(first.times):
             line = f"t = {time:g}: mean propensity of A {np.mean([mean[t] for mean in self.mean]):.4f}"
             if self.halves:

@@ -47,5 +47,5 @@ def snapshots_with_ends(path: str | Path, time: int = -1, most: int | None = Non
                 temperature=snapshot.temperature,
                 times=snapshot.times,
                 propensity=np.linalg.norm(end - snapshot.positions, axis=1)[:, None],
-                trajectories=1,
+                trajectories=np.array(1),
             )

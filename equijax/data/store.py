@@ -54,7 +54,7 @@ class Store:
         group: Any = self._configurations[self._groups[index]]
         try:
             fields: dict = {key: group[key][()] for key in _ARRAYS if key in group}
-            fields |= {key: group.attrs[key].item() for key in _ATTRIBUTES if key in group.attrs}
+            fields |= {key: group.attrs[key] for key in _ATTRIBUTES if key in group.attrs}
             if "propensity_halves" in fields and "propensity" not in fields:
                 fields["propensity"] = fields["propensity_halves"].astype(np.float64).mean(0)
             return Snapshot(name=str(group.attrs["name"]), **fields)

@@ -17,8 +17,14 @@ RADIUS = 0.3
 SETTLING, DURATION, EVERY = 2.0, 10.0, 0.1
 """Time units before averaging begins, over which it goes on, and between the positions averaged."""
 
-WALKERS = 8
-"""Replicas over which it goes on side by side. At T = 0.64 cage positions are 0.128 from the snapshot's, and known to 0.014 (0.017 with four)."""
+STRIDE = 2
+"""The time step in units of that of free dynamics: where a particle is on average, Langevin dynamics in BAOAB tells exactly at any step in a harmonic well."""
+
+RELAXATION = 10.0
+"""Time units in which friction takes the momenta. A vibration of frequency w, damped at a rate g, averages out as g / w^2: weak friction leaves less noise."""
+
+WALKERS = 16
+"""Replicas over which it goes on side by side."""
 
 
 class CageFinder:
@@ -28,13 +34,13 @@ class CageFinder:
         system: types, box and potential.
         temperature: of the restricted dynamics.
         radius: of the cages (sigma_AA).
-        time_step: of the dynamics.
+        time_step: of free dynamics in the same liquid.
         tables: method of the neighbour tables.
         walkers: replicas to average over, spread over the devices.
     """
 
     def __init__(self, system: System, temperature: float, radius: float = RADIUS, time_step: float = 0.005, tables: str = "auto", walkers: int = WALKERS) -> None:
-        self.walkers, self.ensemble = walkers, Ensemble("langevin", temperature, time_step, relaxation=1.0)
+        self.walkers, self.ensemble = walkers, Ensemble("langevin", temperature, STRIDE * time_step, relaxation=RELAXATION)
         self._dynamics = Dynamics(system, self.ensemble, devices_for(walkers), tables, cage=radius)
 
     def __call__(self, positions: Float[np.ndarray, "n d"], seed: int = 0) -> Float[np.ndarray, "n d"]:

@@ -20,8 +20,8 @@ from equijax.snapshot import Snapshot
 class FurtherTrajectories:
     """Measures configurations of the Kob-Andersen mixture by more trajectories, in NVE from fresh Maxwell velocities.
 
-    p(t) = (n p_n(t) + m p_m(t)) / (n + m) at the times that m more trajectories reach; halves likewise. What is measured at later times stays, and so does
-    bond breaking. Once is enough: n is what the file says, which does not count further ones, and the same number to the same time are the same trajectories.
+    p(t) = (n p_n(t) + m p_m(t)) / (n + m) at the times that m more trajectories reach, where n, which the snapshot says for each time, becomes n + m; halves
+    likewise. What is measured at later times stays, and so does bond breaking. The result can be measured again: those trajectories are others.
 
     Args:
         trajectories: m, an even number.
@@ -44,7 +44,7 @@ class FurtherTrajectories:
         self._dynamics = ShortDynamics(lambda system, kT: functools.partial(propensity, JaxMd(system), system, Ensemble("nve", kT, time_step)), temperature)
 
     def __call__(self, snapshot: Snapshot) -> Snapshot:
-        """Return the snapshot with propensities of more trajectories; `trajectories` stays the number of those that reach the last time.
+        """Return the snapshot with propensities of more trajectories.
 
         Raises:
             DataFormatError: it is not measured, at no time that is short enough, or does not say by how many trajectories.
@@ -63,22 +63,25 @@ class FurtherTrajectories:
                 f"{self.time_step:g} to zero or to the one before."
             )
         temperature = self._dynamics.temperature_of(snapshot)
-        key = content_key(snapshot.positions, snapshot.types, snapshot.box, temperature, self.trajectories, self.time_step, *steps[reached].tolist())
+        before = count[reached]
+        key = content_key(snapshot.positions, snapshot.types, snapshot.box, temperature, self.trajectories, self.time_step, *steps[reached].tolist(), *before.tolist())
         known = self._cache.get("trajectories", key)
         if known is None:
-            # The seed is of the content: the same numbers have the same trajectories, in whichever file they are.
+            # The seed is of the content: the same configuration has the same trajectories, in whichever file it is, until it has them and others are due.
             seed = np.random.SeedSequence([int(key[:7], 16)])
             known = {"halves": self._dynamics(snapshot, lambda run, at: run(at, self.trajectories, steps[reached].tolist(), seed, bonds=False).halves)}
             self._cache.put("trajectories", key, **known)
 
         def with_more(mean: np.ndarray, more: np.ndarray) -> np.ndarray:
             mean = np.array(mean)
-            mean[..., reached] = (count * mean[..., reached] + self.trajectories * more) / (count + self.trajectories)
+            mean[..., reached] = (before * mean[..., reached] + self.trajectories * more) / (before + self.trajectories)
             return mean
 
-        halves = snapshot.propensity_halves
+        halves, now = snapshot.propensity_halves, count.copy()
+        now[reached] += self.trajectories
         return snapshot.replace(
             temperature=temperature,
+            trajectories=now,
             propensity=with_more(old, known["halves"].mean(0)),
             propensity_halves=None if halves is None else with_more(halves, known["halves"]),
         )

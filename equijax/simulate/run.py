@@ -7,7 +7,7 @@ import jax
 from tqdm import tqdm
 
 from equijax.configs import read_config, with_settings
-from equijax.md.cage import DURATION, SETTLING, WALKERS
+from equijax.md.cage import DURATION, SETTLING, STRIDE, WALKERS
 from equijax.md.kob_andersen import KOB_ANDERSEN
 from equijax.simulate.config import PRESETS, SimulateConfig
 from equijax.simulate.liquid import expected_time
@@ -77,7 +77,7 @@ def estimate(config: SimulateConfig) -> str:
         else:
             steps += config.replicas * tau * config.spacing * (rounds - 1) + config.configurations * config.trajectories * length
         if config.cage:
-            steps += config.configurations * WALKERS * (SETTLING + DURATION) / config.time_step
+            steps += config.configurations * WALKERS * (SETTLING + DURATION) / (STRIDE * config.time_step)
     device, devices = jax.devices()[0].platform, len(jax.devices())
     rate, quench = RATE.get(device, RATE["cpu"]), QUENCH.get(device, QUENCH["cpu"])
     atom_steps, quenches = steps * mixture.particles, len(config.temperatures) * config.configurations

@@ -95,12 +95,11 @@ def test_ends_never_test(mixed, tmp_path):
     assert len(evaluate(run, Cache(None), [str(tmp_path / "others.h5")]).scored) == 6
 
 
-def test_files_of_different_numbers_of_trajectories_do_not_say_one(tmp_path):
-    """Joined, their times have no common number to be weighed by; each time by itself has its own."""
+def test_files_of_different_numbers_of_trajectories_keep_them_for_each_time(tmp_path):
     _, initial, final = botan(tmp_path, index=7)
     fewer, _, _ = botan(tmp_path, index=5)
     np.savez(fewer, types=np.load(fewer)["types"], initial_positions=initial, positions=final[:4])
-    assert next(iter(read_snapshots(tmp_path))).trajectories is None
+    assert next(iter(read_snapshots(tmp_path))).trajectories.tolist() == [4, len(final)]
     assert next(snapshots_with_ends(tmp_path, time=0)).trajectories == 4
     assert next(snapshots_with_ends(tmp_path)).trajectories == len(final)
 

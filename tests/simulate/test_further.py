@@ -23,7 +23,7 @@ def test_they_are_weighed_by_their_number(short, tmp_path):
     nothing = dataclasses.replace(short, propensity=0 * short.propensity, propensity_halves=0 * short.propensity_halves)
     found = {count: further(nothing.replace(trajectories=count)) for count in (2, 8)}
     for count, one in found.items():
-        assert one.trajectories == count
+        assert one.trajectories.tolist() == [count + 8, count + 8, count]
         assert not one.propensity[:, 2].any()
         assert not one.propensity_halves[:, :, 2].any()
         np.testing.assert_allclose(one.propensity_halves.mean(0), one.propensity, atol=1e-7)
@@ -41,6 +41,24 @@ def test_they_lower_the_noise(short, tmp_path):
     alike = [pearson(*one.propensity_halves[:, short.types == 0, 0]) for one in (short, more)]
     assert alike[1] > alike[0] + 0.05
     assert np.array_equal(more.propensity[:, 1:], short.propensity[:, 1:])
+
+
+def test_they_can_be_measured_again_by_others(short, tmp_path):
+    """A second time adds trajectories that are not those of the first, and is repeated from the cache; counts add up for each time."""
+    nothing = dataclasses.replace(short, propensity=0 * short.propensity, propensity_halves=0 * short.propensity_halves, trajectories=np.array([2, 2, 2]))
+    once = FurtherTrajectories(4, 0.6, Cache(tmp_path))(nothing)
+    twice = FurtherTrajectories(4, 0.2, Cache(tmp_path))(once)
+    assert once.trajectories.tolist() == [6, 6, 2]
+    assert twice.trajectories.tolist() == [10, 6, 2]
+    assert np.array_equal(twice.propensity[:, 1:], once.propensity[:, 1:])
+    first = once.propensity[:, 0] * 6 / 4
+    second = (twice.propensity[:, 0] * 10 - once.propensity[:, 0] * 6) / 4
+    # Alike by what the configuration says, and by no more: the halves of sixteen are, after Spearman-Brown for eight against four.
+    alike = pearson(*short.propensity_halves[:, :, 0])
+    expected = alike / (alike + 2 * (1 - alike))
+    assert pearson(first, second) == pytest.approx(expected, abs=0.1)
+    again = FurtherTrajectories(4, 0.2, Cache(tmp_path))(once)
+    assert np.array_equal(again.propensity, twice.propensity)
 
 
 def test_what_cannot_be_measured_again_is_refused(short):

@@ -130,12 +130,12 @@ def _joined(parts: list[Snapshot]) -> Snapshot:
         if not np.array_equal(part.positions, first.positions):
             raise DataFormatError(f"{first.name}: the files of its times start from different positions; they are not one configuration.")
     parts = sorted(parts, key=lambda part: float(part.times[0]))  # type: ignore[index]
-    halves = [part.propensity_halves for part in parts]
+    halves, trajectories = [part.propensity_halves for part in parts], [part.trajectories for part in parts]
     return first.replace(
         times=np.concatenate([part.times for part in parts]),  # type: ignore[misc]
         propensity=np.concatenate([part.propensity for part in parts], axis=1),  # type: ignore[misc]
         propensity_halves=None if any(half is None for half in halves) else np.concatenate(halves, axis=2),  # type: ignore[arg-type]
-        trajectories=first.trajectories if len({part.trajectories for part in parts}) == 1 else None,
+        trajectories=None if any(count is None for count in trajectories) else np.concatenate(trajectories),  # type: ignore[arg-type]
     )
 
 

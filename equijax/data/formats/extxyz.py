@@ -60,6 +60,8 @@ def _snapshot(atoms: ase.Atoms, path: Path, number: int) -> Snapshot:
             fields[key] = fields[key].reshape(len(atoms), -1)
         if halves[0] is not None and halves[1] is not None:
             fields["propensity_halves"] = np.stack([half.reshape(len(atoms), -1) for half in halves])  # type: ignore[union-attr]
+        if "trajectories" in info:
+            fields["trajectories"] = info["trajectories"]
     else:
         fields = {key: values for key, values in fields.items() if key not in _PER_TIME}
     return Snapshot(
@@ -68,7 +70,6 @@ def _snapshot(atoms: ase.Atoms, path: Path, number: int) -> Snapshot:
         box=np.diag(cell),
         name=str(info.get("name", f"{path.absolute().parent.name}/{path.stem}/{number}")),
         temperature=float(info["temperature"]) if "temperature" in info else None,
-        trajectories=int(info["trajectories"]) if "trajectories" in info else None,
         times=times,
         **fields,
     )
