@@ -153,7 +153,7 @@ def cages(source: Annotated[Path, tyro.conf.Positional], out: Path, temperature:
         out: the extxyz file or native store (.h5) to write; cage positions that are there already are kept.
         temperature: of configurations that do not say theirs.
         radius: how far a particle may go from where it is (sigma_AA).
-        walkers: replicas to average over; four take half of the time, and know a cage's position to 0.014 where sixteen know it to 0.007.
+        walkers: replicas to average over; four take a quarter of the time, and know a cage's position to 0.014 where sixteen know it to 0.007.
     """
     _make_devices_of_cores()
     from equijax.data.cages import Cages
