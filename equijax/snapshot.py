@@ -60,8 +60,11 @@ class Snapshot:
         if box.shape != (3,) or np.any(box <= 0):
             raise SnapshotError(f"{self.name}: box is {box.tolist()}; expected one or three positive side lengths (only orthorhombic boxes are supported).")
         _set(self, positions=positions, box=box, types=_checked_types(self, n))
-        if self.temperature is not None and not 0 < self.temperature < np.inf:
-            raise SnapshotError(f"{self.name}: temperature is {self.temperature}; expected a positive number.")
+        if self.temperature is not None:
+            if not 0 < self.temperature < np.inf:
+                raise SnapshotError(f"{self.name}: temperature is {self.temperature}; expected a positive number.")
+            # One type from every reader: what is found at a temperature is cached, and seeded, by how it is written.
+            _set(self, temperature=float(self.temperature))
         t = self._check_times()
         shapes = {
             "inherent_positions": (n, 3),
@@ -130,7 +133,7 @@ def _finite(snapshot: Snapshot, field: str, value: object) -> np.ndarray:
 def _counts(snapshot: Snapshot, times: int) -> np.ndarray:
     counts = np.asarray(snapshot.trajectories)
     counts = np.full(times, counts) if counts.ndim == 0 else counts
-    if counts.shape != (times,) or counts.dtype.kind not in "iu" or (counts < 1).any():
+    if counts.shape != (times,) or counts.dtype.kind not in "iuf" or not ((counts >= 1) & (counts == np.round(counts))).all():
         raise SnapshotError(f"{snapshot.name}: trajectories are {counts.tolist()}; expected one positive whole number, or one for each of the {times} times.")
     return counts.astype(np.int64)
 

@@ -27,9 +27,8 @@ def run(lab: Lab) -> dict:
         scores["network"][str(size)] = by_seed(lab.scored(networks, point))
         scores["ridge"][str(size)] = by_seed(lab.scored([lab.fit(lab.scale.baseline(BASELINES["ridge"]), point, 0, split)], point))
     tests = {size: paired(found, scores["ridge"][size]) for size, found in scores["network"].items()}
-    out = {"point": point.label, "times": test.times.tolist(), "sizes": sizes, "scores": scores, "network against ridge": tests}
-    if test.trajectories is not None:
-        out["trajectories"] = test.trajectories.tolist()
+    counts = None if test.trajectories is None else test.trajectories.tolist()
+    out = {"point": point.label, "times": test.times.tolist(), "trajectories": counts, "sizes": sizes, "scores": scores, "network against ridge": tests}
     if test.propensity_halves is not None:
         half = _halved(lab, point)
         networks = lab.networks(lab.scale.network, half, "half of the trajectories")

@@ -68,10 +68,9 @@ class _Point:
         if first.times is None or not self.mean:
             yield "no measured propensity"
             return
-        counts = [] if first.trajectories is None else sorted({*first.trajectories.tolist()}, reverse=True)
-        yield f"trajectories: {' to '.join(map(str, [counts[0], counts[-1]][: len(counts)])) if counts else 'not said'}"
         for t, time in enumerate(first.times):
-            line = f"t = {time:g}: mean propensity of A {np.mean([mean[t] for mean in self.mean]):.4f}"
+            behind = "a number of trajectories that is not said" if first.trajectories is None else f"{first.trajectories[t]} trajectories"
+            line = f"t = {time:g}: mean propensity of A {np.mean([mean[t] for mean in self.mean]):.4f} by {behind}"
             if self.halves:
                 line += f", noise ceiling {noise_ceiling(*np.concatenate([half[:, :, t] for half in self.halves], axis=1)):.3f} pooled"
             yield line

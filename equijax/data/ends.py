@@ -36,7 +36,7 @@ def snapshots_with_ends(path: str | Path, time: int = -1, most: int | None = Non
         assert snapshot.propensity is not None
         if not -len(ends) <= time < len(ends):
             raise DataFormatError(f"{snapshot.name}: has {len(ends)} times, numbered from 0; there is none of number {time}.")
-        snapshot = snapshot.at([time % len(ends)]).replace(trajectories=len(ends[time]))
+        snapshot = snapshot.at([time % len(ends)])
         yield snapshot
         for number, end in enumerate(ends[time][:most]):
             yield Snapshot(

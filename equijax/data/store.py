@@ -1,8 +1,8 @@
 """The native store: one HDF5 file, a group per configuration, read one at a time.
 
-Layout, version 1: root attributes `format` = "equijax-store" and `version`; groups /configurations/000000, ... with attributes `name`,
-`temperature`, `trajectories` and one data set for each array of a Snapshot that is known. A propensity that is the mean of its halves is
-left out and formed on reading.
+Layout, version 2: root attributes `format` = "equijax-store" and `version`; groups /configurations/000000, ... with attributes `name`,
+`temperature`, `trajectories` (for each time; version 1 had one number) and one data set for each array of a Snapshot that is known. A
+propensity that is the mean of its halves is left out and formed on reading.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from equijax.errors import DataFormatError, EquijaxError
 from equijax.snapshot import Snapshot
 
 FORMAT = "equijax-store"
-VERSION = 1
+VERSION = 2
 MARGIN = 2**20
 _ARRAYS = ("positions", "types", "box", "inherent_positions", "inherent_energy", "cage_positions", "times", "propensity", "propensity_halves", "bond_breaking")
 _ATTRIBUTES = ("temperature", "trajectories")

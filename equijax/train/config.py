@@ -56,10 +56,10 @@ class TrainConfig:
         patience: epochs without a better validation before stopping.
         start_from: folder of an earlier run of the same network, or the name of one that ships with equijax, whose best weights are taken in the place of
             random ones: pre-training. Times may differ; the linear heads of fewer times are those of its last ones, those of more begin anew.
-        trajectory_noise: a configuration of m trajectories weighs 1 / (1 + trajectory_noise / m) in the loss; m is that of its time with the fewest. The
-            variance of the displacements of single trajectories around the propensity, in units of what the network leaves unexplained of the propensity
-            itself, is about 12 near the relaxation time; with all of it a few ensembles outweigh many single trajectories (`ends` takes less). Matters
-            where numbers of trajectories differ.
+        trajectory_noise: a configuration of m trajectories weighs 1 / (1 + trajectory_noise / m) in the loss; m is the fewest at a time that is
+            trained on. The variance of the displacements of single trajectories around the propensity, in units of what the network leaves unexplained of
+            the propensity itself, is about 12 near the relaxation time; with all of it a few ensembles outweigh many single trajectories (`ends` takes
+            less). Matters where numbers of trajectories differ.
         mirror: show every other configuration as its mirror image; the propensity does not know left from right.
         checkpoint_every: epochs between checkpoints, at least.
         checkpoint_seconds: and seconds, at least; the last epoch always has one.
@@ -107,4 +107,5 @@ class TrainConfig:
             return 1.0
         if snapshot.trajectories is None:
             raise ConfigError(f"{snapshot.name}: does not say how many trajectories its propensity is the mean of; set trajectory_noise = 0.")
-        return 1 / (1 + self.trajectory_noise / int(snapshot.trajectories.min()))
+        counts = snapshot.trajectories if self.targets.times is None else snapshot.trajectories[list(self.targets.times)]
+        return 1 / (1 + self.trajectory_noise / int(counts.min()))

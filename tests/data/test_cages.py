@@ -39,12 +39,12 @@ def test_cages_are_found_once_and_those_there_are_kept(liquid, caged, monkeypatc
 
 
 def test_the_order_of_the_particles_does_not_matter(liquid, caged):
-    """Another order has other noise: eight walkers know a cage's centre to some hundredths, a particle exchanged for another would be off by the box."""
+    """Another order has other noise: sixteen walkers know a cage's centre to a hundredth, a particle exchanged for another would be off by the box."""
     order = np.random.default_rng(0).permutation(len(liquid))
     shuffled = liquid.replace(**{name: getattr(liquid, name)[order] for name in ("positions", "types", "inherent_positions", "inherent_energy", "propensity")})
     shuffled = shuffled.replace(propensity_halves=liquid.propensity_halves[:, order])
     difference = Cages(caged[1])(shuffled).cage_positions - caged[0].cage_positions[order]
-    assert np.linalg.norm(difference, axis=1).mean() < 0.05
+    assert np.linalg.norm(difference, axis=1).mean() < 0.02
 
 
 def test_what_has_no_cages_is_refused(liquid):

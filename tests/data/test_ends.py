@@ -16,7 +16,7 @@ from equijax.data.splits import Split, end_of, split_names, with_ends
 from equijax.data.store import Store
 from equijax.errors import ConfigError, DataFormatError
 from equijax.evaluation import evaluate
-from equijax.inputs import InputConfig
+from equijax.inputs import InputConfig, TargetConfig
 from equijax.md.dynamics import Dynamics
 from equijax.md.integrators import Ensemble, maxwell
 from equijax.md.kob_andersen import KOB_ANDERSEN
@@ -165,6 +165,13 @@ def test_targets_are_standardised_by_ensembles_alone(mixed):
     """Ends widen the spread of the labels, not that of the propensity."""
     alone = dataclasses.replace(mixed, data=mixed.data[:1], trajectory_noise=0.0)
     assert prepare(mixed, Cache(None), quiet=True).statistics == prepare(alone, Cache(None), quiet=True).statistics
+
+
+def test_a_configuration_weighs_by_the_times_that_are_trained_on(liquid):
+    some = liquid.replace(trajectories=[50, 50, *[2] * (len(liquid.times) - 2)])
+    config = TrainConfig(trajectory_noise=2.0)
+    assert config.weight(some) == 0.5
+    assert dataclasses.replace(config, targets=TargetConfig(times=(0, 1))).weight(some) == pytest.approx(50 / 52)
 
 
 def test_validation_need_not_say_how_many_trajectories_it_had(mixed, tmp_path):

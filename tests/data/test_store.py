@@ -14,7 +14,8 @@ from equijax.testing import toy_snapshot
 
 def test_a_store_gives_back_what_it_was_given(tmp_path, liquid):
     path = tmp_path / "set.h5"
-    odd = liquid.replace(name="odd", propensity=liquid.propensity * 1.01)  # not the mean of its halves
+    # Not the mean of its halves, and measured by fewer trajectories at later times.
+    odd = liquid.replace(name="odd", propensity=liquid.propensity * 1.01, trajectories=np.arange(len(liquid.times), 0, -1))
     with StoreWriter(path) as writer:
         for snapshot in (liquid, odd, toy_snapshot(5)):
             writer.append(snapshot)
@@ -34,6 +35,8 @@ def test_a_store_gives_back_what_it_was_given(tmp_path, liquid):
                 "trajectories",
             ):
                 assert np.array_equal(getattr(back, field), getattr(snapshot, field)), field
+            # As text too, by which what is found at a temperature is cached.
+            assert repr(back.temperature) == repr(snapshot.temperature)
 
 
 def test_an_interrupted_write_leaves_nothing(tmp_path, liquid):
@@ -49,12 +52,23 @@ def test_an_interrupted_write_leaves_nothing(tmp_path, liquid):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_the_first_version_wrote_is_read(tmp_path, liquid):
+    """One number of trajectories for all times."""
+    path = tmp_path / "set.h5"
+    write_snapshots(path, [liquid])
+    with h5py.File(path, "a") as file:
+        file.attrs["version"] = 1
+        file["configurations/000000"].attrs["trajectories"] = 16
+    with Store(path) as store:
+        assert store[0].trajectories.tolist() == [16] * len(liquid.times)
+
+
 def test_a_later_version_is_refused(tmp_path, liquid):
     path = tmp_path / "set.h5"
     write_snapshots(path, [liquid])
     with h5py.File(path, "a") as file:
         file.attrs["version"] = 9
-    with pytest.raises(DataFormatError, match="version 9; this equijax reads 'equijax-store' up to version 1"):
+    with pytest.raises(DataFormatError, match="version 9; this equijax reads 'equijax-store' up to version 2"):
         Store(path)
 
 

@@ -231,6 +231,14 @@ def test_cages_hold_and_their_middle_is_near(start):
     assert known < 0.012, "0.007 for 1000 particles of this temperature; friction of one time unit and half as many walkers leave 0.014"
 
 
+def test_cages_take_the_step_of_free_dynamics_where_a_longer_one_does_not_fit(start):
+    system, _ = start
+    for step, taken in ((0.005, 0.01), (0.02, 0.02)):
+        assert CageFinder(system, LIQUID, time_step=step)._dynamics.ensemble.time_step == pytest.approx(taken)
+    with pytest.raises(ConfigError, match=r"time step 0\.1 at temperature"):
+        CageFinder(system, LIQUID, time_step=0.1)
+
+
 def test_bad_input(start):
     system, positions = start
     with pytest.raises(ConfigError, match="ensemble 'nvt'; expected nve"):

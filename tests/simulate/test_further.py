@@ -53,7 +53,7 @@ def test_they_can_be_measured_again_by_others(short, tmp_path):
     assert np.array_equal(twice.propensity[:, 1:], once.propensity[:, 1:])
     first = once.propensity[:, 0] * 6 / 4
     second = (twice.propensity[:, 0] * 10 - once.propensity[:, 0] * 6) / 4
-    # Alike by what the configuration says, and by no more: the halves of sixteen are, after Spearman-Brown for eight against four.
+    # Two sets of four share what the configuration says and nothing else: as alike as the halves of sixteen, from eight to four by Spearman and Brown.
     alike = pearson(*short.propensity_halves[:, :, 0])
     expected = alike / (alike + 2 * (1 - alike))
     assert pearson(first, second) == pytest.approx(expected, abs=0.1)

@@ -321,7 +321,7 @@ def test_an_estimate_counts_quenches_and_takes_the_times_that_are_asked_for():
     # 45 tau_alpha of waiting and 41 trajectories of one, with 16 replicas of 1000 particles.
     assert f"{(45 + 41) * 25.7 / 0.005 * 16_000:.1e} atom-steps and 640 quenches" in estimate(chain)
     assert f"{(45 + 82) * 25.7 / 0.005 * 16_000:.1e} atom-steps" in estimate(dataclasses.replace(chain, tau_alpha=51.4))
-    # Cages: eight walkers for twelve time units.
+    # Cages: sixteen walkers for twelve time units, at twice the step.
     assert f"{((45 + 41) * 25.7 * 16_000 + 640 * 16 * 12 * 1000 / 2) / 0.005:.1e} atom-steps" in estimate(dataclasses.replace(chain, cage=True))
 
 
