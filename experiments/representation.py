@@ -36,7 +36,7 @@ class _Learned:
         self._network = network
         train, validation = (self._tables(source.part(name)) for name in ("train", "validation"))
         seen = np.concatenate([features for features, _, _ in train])
-        self._directions, self.shares = principal_components(seen)
+        self._directions, _ = principal_components(seen)
         self._mean, self._scale = seen.mean(0), np.where(seen.std(0) > 0, seen.std(0), 1.0)
         self._decoder = Ridge()
         self._decoder.fit(train, validation)
@@ -47,7 +47,15 @@ class _Learned:
 
     def components(self, features: np.ndarray) -> np.ndarray:
         """Return the first three principal components (n, 3)."""
-        return (features - self._mean) / self._scale @ self._directions[:3].T
+        return self._scaled(features) @ self._directions[:3].T
+
+    def shares(self, features: np.ndarray) -> np.ndarray:
+        """Return the share of their variance along each principal component, largest first where the network was trained."""
+        scaled = self._scaled(features)
+        return (scaled @ self._directions.T).var(0) / scaled.var(0).sum()
+
+    def _scaled(self, features: np.ndarray) -> np.ndarray:
+        return (features - self._mean) / self._scale
 
     def order(self, features: np.ndarray) -> np.ndarray:
         """Return the linear combination (n,) that predicts the last propensity at the temperature of the training."""
@@ -70,7 +78,8 @@ def _described(learned: _Learned, point: StatePoint) -> dict:
     fields = {f"component {k + 1}": projected[:, k] for k in range(3)} | {"decoder direction": order}
     known = {name: np.concatenate([values[kind] for values, kind in zip(column, kinds, strict=True)]) for name, column in _known(tested).items()}
     propensity = np.concatenate([s.propensity[kind] for s, kind in zip(tested, kinds, strict=True) if s.propensity is not None])
-    found: dict = {"variance explained": learned.shares[:10].tolist(), "mean of the decoder direction": float(order.mean()), "fields": {}}
+    found: dict = {"variance explained": learned.shares(features)[:10].tolist(), "mean of the decoder direction": float(order.mean()), "fields": {}}
+    found["measured"] = {other: pearson(propensity[:, -1], values) for other, values in known.items()}
     bounds = np.cumsum([0] + [int(kind.sum()) for kind in kinds])
     for name, field in fields.items():
         each = [field[a:b] for a, b in itertools.pairwise(bounds)]
@@ -115,6 +124,7 @@ def draw(content: dict) -> Figure:
         mean = values.mean(0)
         where = np.arange(len(names)) + 0.25 * number
         left.bar(where, mean, 0.22, yerr=[mean - values.min(0), values.max(0) - mean], color=f"C{number}", label=label, capsize=2)
+        left.plot(where, np.abs(list(seeds[0]["measured"].values())), "k_", markersize=12, label=None if number else "the propensity itself, at the last time")
         left.set_xticks(np.arange(len(names)), names, rotation=30, ha="right", fontsize=8)
         fields = [seed["fields"]["decoder direction"] for seed in seeds]
         length = np.mean([np.nan if field["length"] is None else field["length"] for field in fields])
