@@ -136,6 +136,7 @@ def draw(content: dict) -> Figure:
             color=f"C{number}",
             label=label,
         )
+    left.margins(y=0.35)
     left.set(ylabel="|Pearson correlation| with the learned field", title=f"learned at {content['found']['trained at']}, A particles")
     middle.set(xlabel="r (sigma_AA)", ylabel="G(r) of the learned field", title="spatial correlation")
     right.set(xlabel="principal component", ylabel="share of the variance", title="invariants that the decoder reads")
