@@ -59,7 +59,7 @@ def test_the_commands_take_successors(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("EQUIJAX_CACHE", str(tmp_path / "cache"))
     with Store(embedded_path()) as store:
         snapshots = [store[i].replace(propensity_halves=None, bond_breaking=None) for i in range(3)]
-    measured = [s.replace(times=s.times[-1:] * 100, propensity=s.propensity[:, -1:]) for s in snapshots]
+    measured = [s.at([-1]).replace(times=s.times[-1:] * 100) for s in snapshots]
     write_snapshots(tmp_path / "late.h5", measured)
     write_snapshots(tmp_path / "frame.extxyz", [snapshots[0].replace(times=None, propensity=None, trajectories=None, temperature=None)])
     main(["data", "successors", str(tmp_path / "late.h5"), "--out", str(tmp_path / "wide.h5"), "--trajectories", "1"])

@@ -18,21 +18,22 @@ def short(liquid):
 
 
 def test_they_are_weighed_by_their_number(short, tmp_path):
-    """Beside a propensity of zero, by n trajectories, eight more give 8 / (8 + n) of what they measure; the last time is not theirs."""
+    """Eight more give 8 / (8 + n) of what they measure, and n before them keep n / (8 + n); the last time is not theirs."""
     further = FurtherTrajectories(8, 0.6, Cache(tmp_path))
     nothing = dataclasses.replace(short, propensity=0 * short.propensity, propensity_halves=0 * short.propensity_halves)
-    found = {count: further(nothing.replace(trajectories=count)) for count in (2, 8)}
-    for count, one in found.items():
+    for count in (2, 8):
+        one = further(nothing.replace(trajectories=count))
         assert one.trajectories.tolist() == [count + 8, count + 8, count]
         assert not one.propensity[:, 2].any()
         assert not one.propensity_halves[:, :, 2].any()
         np.testing.assert_allclose(one.propensity_halves.mean(0), one.propensity, atol=1e-7)
-    measured = found[2].propensity[:, :2] * 10 / 8
-    np.testing.assert_allclose(found[8].propensity[:, :2] * 2, measured, rtol=1e-6)
-    # Sixteen trajectories measured the file's, from the same configuration.
-    np.testing.assert_allclose(measured.mean(0), short.propensity[:, :2].mean(0), rtol=0.03)
-    for t in (0, 1):
-        assert pearson(measured[:, t], short.propensity[:, t]) > 0.75
+        kept = further(short.replace(trajectories=count)).propensity - one.propensity
+        np.testing.assert_allclose(kept[:, :2], short.propensity[:, :2] * count / (8 + count), atol=1e-7)
+        # Sixteen trajectories measured the file's, from the same configuration.
+        measured = one.propensity[:, :2] * (8 + count) / 8
+        np.testing.assert_allclose(measured.mean(0), short.propensity[:, :2].mean(0), rtol=0.03)
+        for t in (0, 1):
+            assert pearson(measured[:, t], short.propensity[:, t]) > 0.75
 
 
 def test_they_lower_the_noise(short, tmp_path):
