@@ -21,11 +21,14 @@ from experiments.study import Study, main
 def run(lab: Lab) -> dict:
     """Train at the first temperature; describe, at every temperature, the A particles of configurations that were not trained on."""
     source = lab.points[0]
-    out: dict = {"trained at": source.label, "points": {}}
+    out: dict = {"trained at": source.label, "points": {}, "measured": {}}
     networks = lab.networks(lab.scale.network, source, source.label)
     learned = [_Learned(network, source) for network in networks]
     for point in lab.points:
-        out["points"][point.label] = [_described(one, point) for one in learned]
+        tested = point.part("test")
+        known, propensity = _known(tested), np.concatenate([s.propensity[s.types == 0] for s in tested if s.propensity is not None])
+        out["points"][point.label] = [_described(one, tested, known, propensity) for one in learned]
+        out["measured"][point.label] = {name: pearson(propensity[:, -1], values) for name, values in known.items()}
     return out
 
 
@@ -70,16 +73,12 @@ class _Learned:
         return tables
 
 
-def _described(learned: _Learned, point: StatePoint) -> dict:
-    tested = point.part("test")
+def _described(learned: _Learned, tested: Sequence[Snapshot], known: dict[str, np.ndarray], propensity: np.ndarray) -> dict:
     kinds = [s.types == 0 for s in tested]
     features = np.concatenate([learned.features(s) for s in tested])
     projected, order = learned.components(features), learned.order(features)
     fields = {f"component {k + 1}": projected[:, k] for k in range(3)} | {"decoder direction": order}
-    known = {name: np.concatenate([values[kind] for values, kind in zip(column, kinds, strict=True)]) for name, column in _known(tested).items()}
-    propensity = np.concatenate([s.propensity[kind] for s, kind in zip(tested, kinds, strict=True) if s.propensity is not None])
     found: dict = {"variance explained": learned.shares(features)[:10].tolist(), "mean of the decoder direction": float(order.mean()), "fields": {}}
-    found["measured"] = {other: pearson(propensity[:, -1], values) for other, values in known.items()}
     bounds = np.cumsum([0] + [int(kind.sum()) for kind in kinds])
     for name, field in fields.items():
         each = [field[a:b] for a, b in itertools.pairwise(bounds)]
@@ -94,8 +93,8 @@ def _described(learned: _Learned, point: StatePoint) -> dict:
     return found
 
 
-def _known(snapshots: list[Snapshot]) -> dict[str, list[np.ndarray]]:
-    """Return order parameters that are known: density, energies, bond order of the first shell, tetrahedrality."""
+def _known(snapshots: Sequence[Snapshot]) -> dict[str, np.ndarray]:
+    """Return order parameters of the A particles that are known: density, energies, bond order of the first shell, tetrahedrality."""
     near, wide = Searches(CUTOFF), Searches(physics.REACH)
     out: dict[str, list[np.ndarray]] = {name: [] for name in ("density", "inherent energy", "mean inherent energy", "q4", "q6", "tetrahedrality")}
     for s in snapshots:
@@ -110,12 +109,12 @@ def _known(snapshots: list[Snapshot]) -> dict[str, list[np.ndarray]]:
         out["q4"].append(first[:, 3])
         out["q6"].append(first[:, 5])
         out["tetrahedrality"].append(tetrahedrality(s.inherent_positions, s.box))
-    return out
+    return {name: np.concatenate([values[s.types == 0] for values, s in zip(column, snapshots, strict=True)]) for name, column in out.items()}
 
 
 def draw(content: dict) -> Figure:
     """Draw what the learned field correlates with, how far it is correlated, and how much variance the components hold; bars are worst and best seed."""
-    points = content["found"]["points"]
+    points, measured = content["found"]["points"], content["found"]["measured"]
     figure = Figure(figsize=(14, 4.2), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
     for number, (label, seeds) in enumerate(points.items()):
@@ -124,7 +123,7 @@ def draw(content: dict) -> Figure:
         mean = values.mean(0)
         where = np.arange(len(names)) + 0.25 * number
         left.bar(where, mean, 0.22, yerr=[mean - values.min(0), values.max(0) - mean], color=f"C{number}", label=label, capsize=2)
-        left.plot(where, np.abs(list(seeds[0]["measured"].values())), "k_", markersize=12, label=None if number else "the propensity itself, at the last time")
+        left.plot(where, np.abs([*measured[label].values()]), "k_", markersize=12, label=None if number else "the propensity itself, at the last time")
         left.set_xticks(np.arange(len(names)), names, rotation=30, ha="right", fontsize=8)
         fields = [seed["fields"]["decoder direction"] for seed in seeds]
         length = np.mean([np.nan if field["length"] is None else field["length"] for field in fields])
