@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from tqdm import tqdm
-
+from equijax.bars import Bar
 from equijax.data.cache import Cache
 from equijax.data.completed import Completed
 from equijax.data.formats import read_snapshots
@@ -38,7 +37,7 @@ def predict_file(source: Path, model: Model, out: Path, cache: Cache, quiet: boo
     complete = Completed(model, cache, temperature)
     done: list[Snapshot] = []
     columns = []
-    for snapshot in tqdm(map(complete, read_snapshots(source)), desc="predict", unit="configuration", disable=quiet):
+    for snapshot in Bar(map(complete, read_snapshots(source)), desc="predict", unit="configuration", disable=quiet):
         prediction = model.predict(snapshot)
         done.append(snapshot)
         columns.append({column(time): prediction.propensity[:, t] for t, time in enumerate(prediction.times)})

@@ -16,8 +16,8 @@ import jraph
 import numpy as np
 import optax
 from jaxtyping import Float
-from tqdm import tqdm
 
+from equijax.bars import Bar
 from equijax.baselines.config import GraphNetworkConfig
 from equijax.graph.neighbors import Searches
 from equijax.inputs import graph_positions
@@ -90,7 +90,7 @@ class GraphNetwork:
         edges, nodes = max(int(g.n_edge[0]) for g in graphs) + 1, max(int(g.n_node[0]) for g in graphs) + 1
         padded = [_padded(graph, targets, nodes, edges) for graph, targets in zip(graphs, train_targets, strict=True)]
         module = self._module(train_targets[0].shape[1])
-        bar = tqdm(total=len(config.learning_rates) * config.epochs * len(padded), desc="graph network", unit="step", disable=self.quiet)
+        bar = Bar(total=len(config.learning_rates) * config.epochs * len(padded), desc="graph network", unit="step", disable=self.quiet)
         for number, rate in enumerate(config.learning_rates):
             rng = np.random.default_rng([self.seed, number])
             optimizer = optax.adam(optax.cosine_decay_schedule(rate, config.epochs * len(padded)))

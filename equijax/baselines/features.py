@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
-from tqdm import tqdm
 
+from equijax.bars import Bar
 from equijax.baselines import physics
 from equijax.baselines.config import BaselineConfig
 from equijax.baselines.descriptors import CUTOFF, descriptors
@@ -56,5 +56,5 @@ class Features:
 
     def each(self, snapshots: Sequence[Snapshot]) -> list[tuple[Float[np.ndarray, "n d"], Int[np.ndarray, "n"]]]:
         """Return the descriptors and types of the particles of each snapshot."""
-        numbers = tqdm(range(len(snapshots)), desc=f"{self.config.model}: descriptors", unit="configuration", disable=self.quiet or not len(snapshots))
+        numbers = Bar(range(len(snapshots)), desc=f"{self.config.model}: descriptors", unit="configuration", disable=self.quiet or not len(snapshots))
         return [(self(snapshot), snapshot.types) for snapshot in (snapshots[i] for i in numbers)]

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Float, Int
-from tqdm import tqdm
 
+from equijax.bars import Bar
 from equijax.baselines.config import PerceptronConfig
 from equijax.baselines.ridge import Table
 from equijax.metrics import pearson
@@ -47,7 +47,7 @@ class Perceptron:
         held, held_types = self._scaled(validation[0]), jnp.asarray(validation[1], jnp.int32)
         choices = [(hidden, decay) for hidden in config.hidden for decay in config.weight_decays]
         steps = max(len(train[0]) // config.batch, 1)
-        bar = tqdm(total=len(choices) * config.epochs, desc="perceptron", unit="epoch", disable=self.quiet)
+        bar = Bar(total=len(choices) * config.epochs, desc="perceptron", unit="epoch", disable=self.quiet)
         for number, (hidden, decay) in enumerate(choices):
             module = Decoder(train[2].shape[1], N_TYPES, hidden)
             optimizer = optax.adamw(optax.cosine_decay_schedule(config.learning_rate, steps * config.epochs), weight_decay=decay)

@@ -7,6 +7,7 @@ import sys
 
 import tyro
 
+from equijax.bars import listen
 from equijax.cli.data import cages, convert, ends, fetch, inspect, quench, simulate, successors, trajectories
 from equijax.cli.models import evaluate, export, predict, quickstart, train
 from equijax.errors import EquijaxError
@@ -40,6 +41,7 @@ COMMANDS = {
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; errors about the input are one line and exit code 2."""
     logging.getLogger("absl").setLevel(logging.ERROR)
+    listen()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     commands: dict = dict(COMMANDS)
     prog = "equijax"

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from tqdm import tqdm
 
+from equijax.bars import Bar
 from equijax.cli.common import Paths, open_cache
 from equijax.errors import ConfigError
 
@@ -61,11 +61,11 @@ def quench(source: Annotated[Path, tyro.conf.Positional], out: Path, tolerance: 
     from equijax.md.quench import QuenchReport
     from equijax.snapshot import Snapshot
 
-    bar = tqdm(desc="quench", unit="configuration")
+    bar = Bar(desc="quench", unit="configuration")
 
     def tell(snapshot: Snapshot, report: QuenchReport) -> None:
         bar.update()
-        tqdm.write(
+        Bar.write(
             f"{snapshot.name}: {report.steps} steps, energy per particle {report.thermal_energy:.6f} -> {report.inherent_energy:.6f}, "
             f"largest force {report.largest_force:.1e}, displacement {report.mean_displacement:.3f} on average, {report.largest_displacement:.3f} at most"
         )
@@ -92,7 +92,7 @@ def convert(sources: Annotated[Paths, tyro.conf.Positional], out: Path, quench: 
     snapshots = SnapshotSet.read(sources)
     if quench:
         snapshots = snapshots.mapped(Quenches(open_cache()))
-    count = write_snapshots(out, tqdm((snapshots[i] for i in range(len(snapshots))), total=len(snapshots), desc="convert", unit="configuration"), single)
+    count = write_snapshots(out, Bar((snapshots[i] for i in range(len(snapshots))), total=len(snapshots), desc="convert", unit="configuration"), single)
     print(f"{out}: {count} configuration{'s' if count != 1 else ''}, {out.stat().st_size / 2**20:.1f} MiB.")
 
 
@@ -112,7 +112,7 @@ def ends(source: Annotated[Path, tyro.conf.Positional], out: Path, time: int = -
     from equijax.data.ends import snapshots_with_ends
     from equijax.data.samples import Quenches
 
-    found = tqdm(snapshots_with_ends(source, time, most), desc="configurations and ends", unit="configuration")
+    found = Bar(snapshots_with_ends(source, time, most), desc="configurations and ends", unit="configuration")
     quenches = Quenches(open_cache())
     count = write_snapshots(out, (quenches(snapshot) if quench else snapshot for snapshot in found))
     print(f"{out}: {count} configurations, ends of trajectories included.")
@@ -138,7 +138,7 @@ def successors(source: Annotated[Path, tyro.conf.Positional], out: Path, traject
 
     cache = open_cache()
     quenches, find = Quenches(cache), Successors(trajectories, cache, temperature)
-    found = tqdm(snapshots_with_successors(SnapshotSet.read([source]).ensembles(), find), desc="configurations and successors", unit="configuration")
+    found = Bar(snapshots_with_successors(SnapshotSet.read([source]).ensembles(), find), desc="configurations and successors", unit="configuration")
     count = write_snapshots(out, (quenches(snapshot) if quench else snapshot for snapshot in found))
     print(f"{out}: {count} configurations, successors included.")
 
@@ -161,7 +161,7 @@ def cages(source: Annotated[Path, tyro.conf.Positional], out: Path, temperature:
     from equijax.data.snapshots import SnapshotSet
 
     snapshots, find = SnapshotSet.read([source]), Cages(open_cache(), temperature, radius, walkers)
-    count = write_snapshots(out, tqdm(snapshots.mapped(find), desc="cages", unit="configuration"))
+    count = write_snapshots(out, Bar(snapshots.mapped(find), desc="cages", unit="configuration"))
     print(f"{out}: {count} configuration{'s' if count != 1 else ''} with cage positions.")
 
 
@@ -184,7 +184,7 @@ def trajectories(source: Annotated[Path, tyro.conf.Positional], out: Path, traje
     from equijax.simulate.further import FurtherTrajectories
 
     measured = SnapshotSet.read([source]).mapped(FurtherTrajectories(trajectories, until, open_cache(), temperature))
-    count = write_snapshots(out, tqdm(measured, desc="trajectories", unit="configuration"))
+    count = write_snapshots(out, Bar(measured, desc="trajectories", unit="configuration"))
     print(f"{out}: {count} configuration{'s' if count != 1 else ''}, measured by {trajectories} more trajectories until t = {until:g}.")
 
 

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 import requests
-from tqdm import tqdm
 
+from equijax.bars import Bar
 from equijax.errors import DownloadError
 
 CHUNK = 2**16
@@ -53,7 +53,7 @@ class ResumingDownloader:
                 answer.raise_for_status()
                 resumed = answer.status_code == 206
                 total = int(answer.headers.get("Content-Length", 0)) + (have if resumed else 0)
-                bar = tqdm(total=total or None, initial=have if resumed else 0, unit="B", unit_scale=True, desc=self.partial.name[1:-5], disable=self.quiet)
+                bar = Bar(total=total or None, initial=have if resumed else 0, unit="B", unit_scale=True, desc=self.partial.name[1:-5], disable=self.quiet)
                 with open(self.partial, "ab" if resumed else "wb") as handle, bar:
                     for chunk in answer.iter_content(CHUNK):
                         handle.write(chunk)

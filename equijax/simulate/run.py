@@ -4,8 +4,8 @@ import time
 from pathlib import Path
 
 import jax
-from tqdm import tqdm
 
+from equijax.bars import Bar
 from equijax.configs import read_config, with_settings
 from equijax.md.cage import DURATION, SETTLING, STRIDE, WALKERS
 from equijax.md.kob_andersen import KOB_ANDERSEN
@@ -105,7 +105,7 @@ class _Meter:
 
     def say(self, sentence: str) -> None:
         """Print a sentence above the bar."""
-        tqdm.write(sentence)
+        Bar.write(sentence)
 
     def tell(self, about: str, length: float, steps: int) -> None:
         """Move the bar on; a new one begins where something else is done."""
@@ -113,7 +113,7 @@ class _Meter:
             self.__exit__()
             self._about, self._started, self._steps = about, time.perf_counter(), 0
             layout = "{desc} |{bar}| t = {n:.3g} of {total:.3g} [{elapsed}<{remaining}{postfix}]"
-            self._bar = tqdm(total=round(length, 3), desc=about, leave=False, bar_format=layout)
+            self._bar = Bar(total=round(length, 3), desc=about, leave=False, bar_format=layout)
 
         assert self._bar is not None
         assert self._bar.total is not None

@@ -10,8 +10,8 @@ from pathlib import Path
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from tqdm import tqdm
 
+from equijax.bars import Bar
 from equijax.configs import stored, to_dict
 from equijax.data.cache import Cache
 from equijax.data.files import read_json, write_json
@@ -193,7 +193,7 @@ class _Loop:
         per_epoch = self.batches.steps_per_epoch
         done = int(state.step)
         loader = self.batches.from_step(done)
-        bar = tqdm(total=self.config.epochs * per_epoch, initial=done, desc=f"train {count_weights(state.params):,} weights", unit="step", disable=self.quiet)
+        bar = Bar(total=self.config.epochs * per_epoch, initial=done, desc=f"train {count_weights(state.params):,} weights", unit="step", disable=self.quiet)
         saved = time.monotonic()
         with bar:
             for epoch in range(progress.epoch, self.config.epochs):
@@ -209,7 +209,7 @@ class _Loop:
                     saved = time.monotonic()
         return progress
 
-    def _epoch(self, state: TrainState, loader: Iterator[Sample], epoch: int, bar: tqdm) -> tuple[TrainState, float]:
+    def _epoch(self, state: TrainState, loader: Iterator[Sample], epoch: int, bar: Bar) -> tuple[TrainState, float]:
         losses: list[jax.Array] = []
         values: list[float] = []
         started = time.perf_counter()
@@ -247,7 +247,7 @@ class _Loop:
             + "; lower optimizer.learning_rate, or look at that configuration with equijax data inspect."
         )
 
-    def _validate(self, state: TrainState, progress: Progress, epoch: int, loss: float, bar: tqdm) -> tuple[TrainState, Progress]:
+    def _validate(self, state: TrainState, progress: Progress, epoch: int, loss: float, bar: Bar) -> tuple[TrainState, Progress]:
         if self.validate is None:
             return state.replace(best=own_copy(state.average), best_batch_stats=own_copy(state.batch_stats)), Progress(epoch, epoch, -np.inf)
         value = selection_score(self.validate(state.average, state.batch_stats))

@@ -4,8 +4,8 @@ import dataclasses
 import itertools
 
 import numpy as np
-from tqdm import tqdm
 
+from equijax.bars import Bar
 from equijax.data.cache import Cache, content_key
 from equijax.data.completed import Completed
 from equijax.data.samples import Capacity, PairFinder, SampleSource
@@ -71,7 +71,7 @@ def prepare(config: TrainConfig, cache: Cache, quiet: bool = False, split: Split
     if not config.trajectory_noise and ensembles(split.train) and singles(split.train):
         raise ConfigError("some training data are known by single trajectories, which must not weigh as much as ensembles; set trajectory_noise (2 in `ends`).")
     snapshots = snapshots.chosen([*split.train, *split.validation, *split.test])
-    bar: tqdm | None = None
+    bar: Bar | None = None
 
     def show(steps: int, force: float) -> None:
         if bar is not None:
@@ -80,7 +80,7 @@ def prepare(config: TrainConfig, cache: Cache, quiet: bool = False, split: Split
     snapshots = snapshots.mapped(Completed(config.inputs, cache, progress=show))
     pairs = PairFinder(config.network.cutoff, cache)
     made = ["inherent structures"] * config.inputs.needs_quench + ["cages"] * config.inputs.needs_cages + ["graphs"]
-    bar = tqdm(range(len(snapshots)), desc=", ".join(made), unit="configuration", disable=quiet)
+    bar = Bar(range(len(snapshots)), desc=", ".join(made), unit="configuration", disable=quiet)
     nodes, slots, prints, degrees, weights, trained = 0, 0, {}, {}, {}, {*split.train}
     for i in bar:
         snapshot = snapshots[i]
