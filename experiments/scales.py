@@ -18,7 +18,7 @@ class Scale:
         few_with_ends: the same with the ends of their trajectories beside them, in as many steps where there are eight.
         seeds: of initial weights and order.
         validation, test: configurations of each state point, as fractions or numbers.
-        single_times: times, by number, for which networks of one time are trained.
+        single_times: times, by number, for which networks of one time are trained; numbers beyond the last begin again.
         layers, orders, channels: compared in the study of depth and width.
         training_sizes: numbers of training configurations in the study of data efficiency; larger ones than there are are left out.
         folds: of the cross-validation.
@@ -93,7 +93,7 @@ SCALES: dict[str, Scale] = {
         seeds=(0, 1, 2),
         validation=3,
         test=4,
-        single_times=(0, 1, 2, 3, 4, 5),
+        single_times=tuple(range(10)),
         layers=(1, 2, 4, 5, 6, 7, 8),
         orders=(0, 1, 3),
         channels=(4, 16),
