@@ -7,8 +7,8 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
+from equijax.bars import Bar
 from equijax.baselines.config import BaselineConfig
 from equijax.baselines.ridge import Ridge, Table
 from equijax.baselines.run import open_baseline, train_baseline
@@ -130,7 +130,7 @@ class Lab:
             return None
         if not path.exists():
             quenched = map(Quenches(self.cache), snapshots_with_ends(point.paths[0], most=most))
-            write_snapshots(path, tqdm(quenched, desc="ends of trajectories", unit="configuration", leave=False))
+            write_snapshots(path, Bar(quenched, desc="ends of trajectories", unit="configuration", leave=False))
         return dataclasses.replace(point, paths=(str(path),), content=content_key(point.content, most))
 
     def successors(self, point: StatePoint) -> StatePoint:
@@ -144,7 +144,7 @@ class Lab:
         path = self.folder / f"successors-{content[:16]}.h5"
         if not path.exists():
             found = snapshots_with_successors(point.snapshots, successors)
-            write_snapshots(path, tqdm(map(Quenches(self.cache), found), desc="successors", unit="configuration", leave=False))
+            write_snapshots(path, Bar(map(Quenches(self.cache), found), desc="successors", unit="configuration", leave=False))
         return dataclasses.replace(point, paths=(str(path),), content=content)
 
     def networks(self, config: TrainConfig, point: StatePoint, about: str, split: Split | None = None) -> list[Predictor]:
@@ -154,7 +154,7 @@ class Lab:
             TrainingError: no seed is left.
         """
         found, error = [], None
-        for seed in tqdm(self.scale.seeds, desc=about, unit="seed", leave=False):
+        for seed in Bar(self.scale.seeds, desc=about, unit="seed", leave=False):
             try:
                 found.append(self.train(config, point, seed, split))
             except TrainingError as failure:

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from equijax.analysis.plots import save
+from equijax.bars import listen
 from equijax.cli.common import open_cache
 from equijax.configs import to_dict
 from equijax.data.embedded import embedded_path
@@ -116,6 +117,7 @@ def main(study: Study) -> None:
         path = redraw(study, out / f"{study.name}-{scale}.json") if figure else perform(study, scale, data, out, runs)
         print(path)
 
+    listen()
     try:
         tyro.cli(command, prog=f"python -m experiments.{study.name}", description=study.question)
     except EquijaxError as error:
