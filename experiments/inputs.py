@@ -52,8 +52,8 @@ def run(lab: Lab) -> dict:
 
 
 def _scored(lab: Lab, point: StatePoint, inputs: InputConfig, time: int | None) -> dict:
-    # As for the baselines: a configuration's mean can be predicted apart where inherent structures are known.
-    centre = lab.scale.network.targets.centre if inputs.needs_quench else "data"
+    # A configuration's mean can be predicted apart where inherent energies are known.
+    centre = lab.scale.network.targets.centre if inputs.energy else "data"
     targets = TargetConfig(None if time is None else (time,), centre)
     config = dataclasses.replace(lab.scale.network, inputs=inputs, targets=targets)
     networks = lab.networks(config, point, f"{point.label}, {inputs.positions}{'' if time is None else f', time {time}'}")

@@ -54,7 +54,14 @@ class Scale:
 
 _SMALL = PRESETS["quickstart"].network
 _THERMAL = InputConfig("thermal", energy=True, displacement=True)
-_TOY = TrainConfig(network=dataclasses.replace(_SMALL, layers=1, l_max=1, channels=2), inputs=_THERMAL, epochs=2, patience=2, checkpoint_seconds=0)
+_TOY = TrainConfig(
+    network=dataclasses.replace(_SMALL, layers=1, l_max=1, channels=2),
+    inputs=_THERMAL,
+    targets=TargetConfig(centre="configuration"),
+    epochs=2,
+    patience=2,
+    checkpoint_seconds=0,
+)
 
 SCALES: dict[str, Scale] = {
     "toy": Scale(

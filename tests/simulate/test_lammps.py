@@ -11,6 +11,7 @@ import pytest
 from equijax.data.store import Store
 from equijax.errors import ConfigError, ConvergenceError
 from equijax.md.integrators import Ensemble, maxwell
+from equijax.md.observables import chi_4
 from equijax.md.structure import pair_correlation, structure_factor
 from equijax.simulate.config import Mixture, SimulateConfig
 from equijax.simulate.engine import JaxMd
@@ -103,6 +104,9 @@ def test_both_engines_agree_in_every_observable(tmp_path):
     for name in ("scattering", "squared", "overlaps"):
         values = [np.array([o[name].mean(0) for o in one.observed]) for _, one in found]
         alike(name, on_clock(values[0], *clocks), values[1][:, 1:-1])
+    # Of the trajectories of each configuration, whose scatter over configurations is the error of their mean.
+    fluctuations = [np.array([chi_4(o["overlaps"], int((one.system.types == 0).sum())) for o in one.observed]) for _, one in found]
+    alike("chi_4", on_clock(fluctuations[0], *clocks), fluctuations[1][:, 1:-1], errors=5)
     bonds = [np.array([broken(file) for file in one.files]) for _, one in found]
     alike("bond breaking", on_clock(bonds[0], *clocks), bonds[1][:, 1:-1])
     for function, names, about in ((functools.partial(pair_correlation, bins=40), ("AA", "AB", "BB"), "g(r)"), (structure_factor, ("all", "A"), "S(k)")):
