@@ -12,13 +12,16 @@ from equijax.data.convert import write_snapshots
 from equijax.data.formats import read_snapshots
 from equijax.data.splits import Split
 from equijax.errors import CheckpointError, ConfigError, TrainingError
-from equijax.inputs import InputConfig
+from equijax.inputs import InputConfig, TargetConfig
 from equijax.metrics import Scored, table
 from equijax.testing import toy_snapshot
 from experiments.accuracy import joined, mean_of
 from experiments.lab import Lab
 from experiments.scales import SCALES
 from experiments.scores import bars, by_seed, paired
+
+THERMAL = {"inputs": InputConfig("thermal", energy=False), "targets": TargetConfig()}
+"""Of a training that quenches nothing."""
 
 
 def scored(noise, seed, configurations=6):
@@ -98,7 +101,7 @@ def data(tmp_path_factory):
 
 @pytest.mark.slow
 def test_models_are_trained_once_for_each_configuration_and_split(data, tmp_path, monkeypatch):
-    scale = dataclasses.replace(SCALES["toy"], network=dataclasses.replace(SCALES["toy"].network, inputs=InputConfig("thermal", energy=False), epochs=1))
+    scale = dataclasses.replace(SCALES["toy"], network=dataclasses.replace(SCALES["toy"].network, **THERMAL, epochs=1))
     lab = Lab(scale, [data / "0.5.h5", data / "0.6.h5"], tmp_path / "runs", Cache(None))
     assert [point.label for point in lab.points] == ["T = 0.5", "T = 0.6"]
     first, second = lab.points
@@ -127,7 +130,7 @@ def test_models_are_trained_once_for_each_configuration_and_split(data, tmp_path
 
 @pytest.mark.slow
 def test_an_interrupted_training_goes_on(data, tmp_path):
-    scale = dataclasses.replace(SCALES["toy"], network=dataclasses.replace(SCALES["toy"].network, inputs=InputConfig("thermal", energy=False), epochs=2))
+    scale = dataclasses.replace(SCALES["toy"], network=dataclasses.replace(SCALES["toy"].network, **THERMAL, epochs=2))
     whole = Lab(scale, [data / "0.5.h5"], tmp_path / "whole", Cache(None))
     expected = whole.train(scale.network, whole.points[0], 0)
     lab = Lab(scale, [data / "0.5.h5"], tmp_path / "runs", Cache(None))
