@@ -31,7 +31,7 @@ CAGES = {
 
 
 def run(lab: Lab) -> dict:
-    """Train with every input, at all times at once and at single ones, and fit ridge regressions to the strongest."""
+    """Train with every input, at all times at once and, at the first temperature, at single ones, and fit ridge regressions to the strongest."""
     out = {}
     for point in lab.points:
         known = point.part("train")[0]
@@ -39,7 +39,8 @@ def run(lab: Lab) -> dict:
         assert times is not None
         inputs = PAPER | BEYOND | (CAGES if known.cage_positions is not None else {})
         multi = {name: _scored(lab, point, choice, None) for name, choice in inputs.items()}
-        numbers = sorted({number % len(times) for number in lab.scale.single_times})
+        # A network for each time costs as many trainings as there are times: what they tell, one temperature tells.
+        numbers = sorted({number % len(times) for number in lab.scale.single_times}) if point is lab.points[0] else []
         single = {name: {str(number): _scored(lab, point, choice, number) for number in numbers} for name, choice in PAPER.items()}
         ridges = ("ridge", *(["ridge-cage"] if known.cage_positions is not None else []))
         multi |= {name: by_seed(lab.scored([lab.fit(lab.scale.baseline(BASELINES[name]), point, 0)], point)) for name in ridges}
@@ -61,7 +62,7 @@ def _scored(lab: Lab, point: StatePoint, inputs: InputConfig, time: int | None) 
 
 
 def draw(content: dict) -> Figure:
-    """Draw correlation against time for every input; crosses are networks of one time."""
+    """Draw correlation against time and temperature for every input; crosses are networks of one time."""
     found = content["found"]
     figure = Figure(figsize=(6.4 * len(found), 4.6), layout="constrained")
     for axes, (label, one) in zip(figure.subplots(1, len(found), squeeze=False)[0], found.items(), strict=True):
@@ -75,7 +76,8 @@ def draw(content: dict) -> Figure:
             axes.plot(known["times"], known["pooled"]["SE3"], color="0.6", linestyle="--", label="paper: 400 configurations of 4096 (not comparable)")
             axes.set_xlim(0.5 * min(one["times"]), 2 * max(one["times"]))
             legend_below(axes)
-        axes.set_title(f"{label}: multi-variate (circles), uni-variate (crosses)", fontsize=9)
+        crosses = ", uni-variate (crosses)" if any(one["uni-variate"].values()) else ""
+        axes.set_title(f"{label}: multi-variate (circles){crosses}", fontsize=9)
     return figure
 
 
