@@ -31,7 +31,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise EquijaxError(f"{path}: cannot be written ({error.strerror or error}); free some space or choose another place.") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # Where the folder cannot be reached, there is nothing to remove either.
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def require_space(path: Path, needed: int) -> None:

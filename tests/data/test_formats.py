@@ -216,6 +216,11 @@ def test_dumps_of_other_programs_and_settings_are_the_same(tmp_path, change):
         (DUMP.replace("\n2 2", "\n1 2"), "1 particles have the id of another"),
         (DUMP.replace("\n3\n", "\n2\n"), "expected a line that begins with ITEM:, found '3 1 4 5 5.25'"),
         (DUMP.replace("-1 5", "-1 x"), "'-1 x' are not numbers"),
+        (DUMP.replace("3 1 4 5 5.25\n", "\n"), "1 of the 3 lines of its particles are empty"),
+        (DUMP.replace("\n2 2", "\nnan 2"), "1 particles have ids that are not finite"),
+        (DUMP.replace("ATOMS\n3", "ATOMS\n-3"), "its NUMBER OF ATOMS is -3"),
+        (DUMP.replace("ATOMS\n3", "ATOMS\n3.5"), "its NUMBER OF ATOMS is 3.5"),
+        (DUMP.replace("ATOMS\n3", "ATOMS\nnan"), "its NUMBER OF ATOMS is nan"),
     ],
 )
 def test_a_dump_that_is_not_whole_is_refused(tmp_path, text, message):
@@ -266,6 +271,8 @@ EXTXYZ = '3\nLattice="6 0 0 0 6 0 0 0 6" Properties=species:S:1:pos:R:3 pbc="T T
         (lambda d: d / "nothing.npz", "there is no such file or folder"),
         (lambda d: write(d / "a.txt", "x"), "no reader for this kind of file"),
         (lambda d: d, "holds no file that equijax reads"),
+        (lambda d: write(d / "a.dump", ""), "a.dump: holds no configuration"),
+        (lambda d: write(d / "a.extxyz", ""), "a.extxyz: holds no configuration"),
         (lambda d: write(d / "a.npz", b"PK\x03\x04 cut off"), "not a whole npz archive"),
         (lambda d: write(d / "a.pickle", pickle.dumps({"positions": np.zeros(99)})[:50]), "damaged or cut off|not a plain pickle"),
         (lambda d: write(d / "a.pickle", pickle.dumps([1, 2])), "holds a list; expected the dictionary"),

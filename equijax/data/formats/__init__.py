@@ -29,10 +29,18 @@ def read_snapshots(path: str | Path) -> Iterator[Snapshot]:
     files of one configuration are joined into one snapshot with all their times.
 
     Raises:
-        DataFormatError: a file is missing, damaged, or of no known format.
+        DataFormatError: a file is missing, empty, damaged, or of no known format.
         SnapshotError: what it holds is not a usable configuration.
     """
-    path = Path(path)
+    empty = True
+    for snapshot in _read(Path(path)):
+        empty = False
+        yield snapshot
+    if empty:
+        raise DataFormatError(f"{path}: holds no configuration that equijax reads; check that it was written to its end, and leave it out if it is empty.")
+
+
+def _read(path: Path) -> Iterator[Snapshot]:
     if not path.exists():
         raise DataFormatError(f"{path}: there is no such file or folder.")
     if path.is_dir():

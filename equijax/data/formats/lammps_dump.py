@@ -50,7 +50,7 @@ def _frame(file: TextIO, where: str, name: str) -> Snapshot | None:
             raise DataFormatError(found if line else _cut(where))
         first, item = False, line[len("ITEM: ") :].split()
         if item[:3] == ["NUMBER", "OF", "ATOMS"]:
-            count = int(_numbers(file.readline(), where)[0])
+            count = _count(_numbers(file.readline(), where)[0], where)
         elif item[:2] == ["BOX", "BOUNDS"]:
             box = _box(item[2:], [_numbers(file.readline(), where) for _ in range(3)], where)
         elif item[:1] == ["ATOMS"]:
@@ -73,6 +73,12 @@ def _numbers(line: str, where: str) -> list[float]:
     if not found or not line.endswith("\n"):
         raise DataFormatError(_cut(where))
     return found
+
+
+def _count(number: float, where: str) -> int:
+    if not (number >= 0 and number.is_integer()):
+        raise DataFormatError(f"{where}: its NUMBER OF ATOMS is {number:g}; the dump is damaged.")
+    return int(number)
 
 
 def _box(labels: list[str], bounds: list[list[float]], where: str) -> tuple[np.ndarray, np.ndarray]:
@@ -108,8 +114,13 @@ def _snapshot(columns: list[str], rows: list[str], corner: np.ndarray, box: np.n
         table = np.loadtxt(rows, usecols=[columns.index(column) for column in wanted], ndmin=2, comments=None)
     except (ValueError, IndexError) as error:
         raise DataFormatError(f"{where}: not every line has numbers for {' '.join(wanted)} ({error}); the dump is damaged.") from None
+    # loadtxt passes over empty lines.
+    if len(table) < len(rows):
+        raise DataFormatError(f"{where}: {len(rows) - len(table)} of the {len(rows)} lines of its particles are empty; the dump is damaged.")
     if ordered:
         ids = table[:, 0]
+        if not np.isfinite(ids).all():
+            raise DataFormatError(f"{where}: {(~np.isfinite(ids)).sum()} particles have ids that are not finite; the dump is damaged.")
         if len(np.unique(ids)) < len(ids):
             raise DataFormatError(f"{where}: {len(ids) - len(np.unique(ids))} particles have the id of another; the dump is damaged.")
         table = table[np.argsort(ids), 1:]
