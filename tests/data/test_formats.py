@@ -257,6 +257,12 @@ def test_files_of_one_name_in_two_folders_are_two_configurations(tmp_path, liqui
     assert [snapshot.name for snapshot in read_snapshots(tmp_path)] == ["1/frame/0", "2/frame/0"]
 
 
+@pytest.mark.parametrize(("species", "kind"), [("H", 0), ("A", 0), ("1", 0), ("He", 1), ("B", 1), ("X", 1)])
+def test_types_that_are_all_one_are_those_of_the_species(tmp_path, species, kind):
+    text = EXTXYZ.replace("pos:R:3", "pos:R:3:type:I:1") + f"{species} 1 1 1 1\n{species} 3 3 3 1\n{species} 5 5 5 1\n\n"
+    assert read_snapshot(write(tmp_path / "a.extxyz", text)).types.tolist() == [kind] * 3
+
+
 def write(path, text):
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return path
@@ -273,6 +279,7 @@ EXTXYZ = '3\nLattice="6 0 0 0 6 0 0 0 6" Properties=species:S:1:pos:R:3 pbc="T T
         (lambda d: d, "holds no file that equijax reads"),
         (lambda d: write(d / "a.dump", ""), "a.dump: holds no configuration"),
         (lambda d: write(d / "a.extxyz", ""), "a.extxyz: holds no configuration"),
+        (lambda d: write(d / "a.extxyz", 2 * (EXTXYZ + "H 1 1 1\nHe 3 3 3\nH 5 5 5\n\n")), "line 6 is empty and others follow"),
         (lambda d: write(d / "a.npz", b"PK\x03\x04 cut off"), "not a whole npz archive"),
         (lambda d: write(d / "a.pickle", pickle.dumps({"positions": np.zeros(99)})[:50]), "damaged or cut off|not a plain pickle"),
         (lambda d: write(d / "a.pickle", pickle.dumps([1, 2])), "holds a list; expected the dictionary"),
