@@ -39,7 +39,7 @@ def run(lab: Lab) -> dict:
         assert times is not None
         inputs = PAPER | BEYOND | (CAGES if known.cage_positions is not None else {})
         multi = {name: _scored(lab, point, choice, None) for name, choice in inputs.items()}
-        # A network for each time costs as many trainings as there are times: what they tell, one temperature tells.
+        # A network for each time costs as many trainings as there are times: one temperature has to do.
         numbers = sorted({number % len(times) for number in lab.scale.single_times}) if point is lab.points[0] else []
         single = {name: {str(number): _scored(lab, point, choice, number) for number in numbers} for name, choice in PAPER.items()}
         ridges = ("ridge", *(["ridge-cage"] if known.cage_positions is not None else []))

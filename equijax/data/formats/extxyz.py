@@ -29,15 +29,15 @@ def read_extxyz(path: Path) -> Iterator[Snapshot]:
     try:
         # Species need not be chemical elements, which is what ASE takes a column of that name for.
         text = _SPECIES.sub("kind:S:1", path.read_text())
-        frames = ase.io.iread(io.StringIO(text), index=":", format="extxyz")
-        read = 0
+        file = io.StringIO(text)
+        frames = ase.io.iread(file, index=":", format="extxyz")
         for number, atoms in enumerate(frames):
             yield _snapshot(atoms, path, number)
-            read += len(atoms) + 2
         # ASE stops at an empty line, as if it were the end.
-        rest = text.splitlines()[read:]
-        if rest and not rest[0].strip() and any(line.strip() for line in rest):
-            raise DataFormatError(f"{path}: line {read + 1} is empty and others follow, which are not read; remove empty lines between frames.")
+        end = file.tell()
+        if file.read().strip():
+            line = text.count("\n", 0, end) + 1
+            raise DataFormatError(f"{path}: line {line} is empty and others follow, which are not read; remove empty lines between frames.")
     except EquijaxError:
         raise
     except FileNotFoundError:
@@ -89,8 +89,9 @@ def _types(atoms: ase.Atoms, where: str) -> np.ndarray:
             return np.array([_NAMES[name] for name in found], np.int32)
     elif "type" in atoms.arrays and np.isin(values, (0, 1)).all():
         # Ones alone may count from one, as those of LAMMPS do: then the species are A.
-        species = atoms.arrays.get("kind", atoms.numbers)
-        return found.astype(np.int32) * (not all(_NAMES.get(str(name)) == 0 for name in species))
+        species = np.unique(atoms.arrays.get("kind", atoms.numbers))
+        from_one = values.tolist() == [1] and all(_NAMES.get(str(name)) == 0 for name in species)
+        return found.astype(np.int32) - from_one
     # Numbers of elements count from one, also where only one is there; so does a column that holds a two.
     elif np.isin(values, (1, 2)).all():
         return found.astype(np.int32) - 1
