@@ -55,7 +55,12 @@ def scatter(scored: Sequence[Scored], rows: Sequence[Row], time: int, path: Path
     low, high = np.quantile(np.concatenate([predicted, measured]), [0.001, 0.999])
     density = axes.hexbin(predicted, measured, gridsize=60, extent=(low, high, low, high), bins="log", cmap="viridis", mincnt=1)
     axes.plot([low, high], [low, high], "k--", linewidth=1)
-    axes.set(xlabel="predicted propensity", ylabel="measured propensity", title=f"A particles, t = {row.time:g}: r = {row.pooled:.3f}", aspect="equal")
+    axes.set(
+        xlabel=r"predicted propensity ($\sigma_{AA}$)",
+        ylabel=r"measured propensity ($\sigma_{AA}$)",
+        title=f"A particles, t = {row.time:g}: r = {row.pooled:.3f}",
+        aspect="equal",
+    )
     figure.colorbar(density, label="particles")
     return save(figure, path)
 
