@@ -99,6 +99,7 @@ class Statistics:
         times: (t,) of the targets.
         squared_slope: (d, 2, t), its change with the mean squared displacement to each end in `InputConfig.displaced_to`.
         reference_squared: (d,), mean squared displacements of the training set.
+        shares: (2,), how much of its particles are of each type; none where that is not known.
     """
 
     energy_mean: list[float]
@@ -112,6 +113,7 @@ class Statistics:
     cage_scale: float = 1.0
     squared_slope: list[list[list[float]]] = dataclasses.field(default_factory=list)
     reference_squared: list[float] = dataclasses.field(default_factory=list)
+    shares: list[float] = dataclasses.field(default_factory=list)
 
 
 def graph_positions(snapshot: Snapshot, which: Positions) -> HostPositions:
@@ -182,7 +184,8 @@ def measure(snapshots: Iterable[Snapshot], inputs: InputConfig, targets: TargetC
         whole.append(_of_the_whole(snapshot, inputs))
     if times is None:
         raise ConfigError("no configurations to learn from.")
-    if not np.sum(target.counts, 0)[0]:
+    counts = np.sum(target.counts, 0)
+    if not counts[0]:
         raise ConfigError("the configurations have no A particles (type 0), by which models are chosen and scored; let the more frequent particles be A.")
     descriptors = np.array(whole)
     slope = np.zeros((descriptors.shape[1], N_TYPES, len(times)))
@@ -208,6 +211,7 @@ def measure(snapshots: Iterable[Snapshot], inputs: InputConfig, targets: TargetC
         cage_scale=lengths.get("cage", 1.0),
         squared_slope=slope[1:].tolist(),
         reference_squared=reference[1:].tolist(),
+        shares=(counts / counts.sum()).tolist(),
     )
 
 

@@ -10,15 +10,12 @@ import numpy as np
 from jaxtyping import Float
 
 from equijax.errors import SnapshotError
+from equijax.familiar import require_composition, require_density, require_energies
 from equijax.graph.graph import Graph, build_graph, displaced, paired
 from equijax.graph.neighbors import Searches
-from equijax.graph.pairs import Pairs
 from equijax.inputs import InputConfig, Positions, Statistics, graph_positions, length_scale, mean_gradient, node_features, restore
 from equijax.network import Network, NetworkConfig
 from equijax.snapshot import Snapshot
-
-FAR = 2.0
-"""By what factor the mean number of neighbours may differ from that of the training set: beyond, it is another unit of length, or no such liquid."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,8 +76,8 @@ class Predictor:
         """Return the predicted propensity, in units of sigma_AA.
 
         Raises:
-            SnapshotError: the box is too small, the density is not at all that of the training set, or the model reads inherent structures and the
-                snapshot has none (`equijax.quench` adds them).
+            SnapshotError: the box is too small, density, composition or inherent energies are not at all those of the training set, or the model reads
+                inherent structures and the snapshot has none (`equijax.quench` adds them).
         """
         outputs = self._apply(self.variables, self.graph(snapshot))
         return Prediction(restore(snapshot, np.asarray(outputs, np.float64), self.inputs, self.statistics), self.times)
@@ -117,9 +114,12 @@ class Predictor:
         Raises:
             SnapshotError: see `predict`.
         """
+        require_composition(snapshot, self.statistics)
         scalars, arrows = node_features(snapshot, self.inputs, self.statistics)
+        if self.inputs.energy:
+            require_energies(snapshot, scalars[:, 0])
         found = [self._searches.pairs(snapshot, graph_positions(snapshot, which)) for which in self.inputs.sets]
-        self._check_density(found[0], snapshot)
+        require_density(snapshot, len(found[0].receivers) / len(snapshot), self.network.mean_degree, self.network.cutoff)
         graph = paired(
             build_graph(
                 pairs,
@@ -133,14 +133,6 @@ class Predictor:
             for pairs in found
         )
         return jax.tree.map(jnp.asarray, graph)
-
-    def _check_density(self, pairs: Pairs, snapshot: Snapshot) -> None:
-        degree, trained = len(pairs.receivers) / len(snapshot), self.network.mean_degree
-        if not trained / FAR <= degree <= trained * FAR:
-            raise SnapshotError(
-                f"{snapshot.name}: particles have {degree:.3g} neighbours within {self.network.cutoff:g} on average, those that the model was trained on {trained:.3g}; "
-                "check the box, that lengths are in units of sigma_AA, and that the density is that of the training set."
-            )
 
     def invariants(self, snapshot: Snapshot) -> Float[np.ndarray, "n c"]:
         """Return the invariant features that the decoder reads (`NetworkConfig.readout`): the learned description of each particle's surroundings."""

@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 import functools
 
@@ -33,7 +34,7 @@ def snapshot_with_minimum(cells=5):
     rng = np.random.default_rng(1)
     return snapshot.replace(
         inherent_positions=snapshot.positions + 0.05 * rng.standard_normal(snapshot.positions.shape),
-        inherent_energy=-5 + 0.5 * rng.standard_normal(len(snapshot)),
+        inherent_energy=np.array(STATISTICS.energy_mean)[snapshot.types] + 0.5 * rng.standard_normal(len(snapshot)),
         cage_positions=snapshot.positions + 0.05 * rng.standard_normal(snapshot.positions.shape),
     )
 
@@ -143,6 +144,29 @@ def test_misuse_is_explained():
     # The same configuration in units in which sigma is 3.4, as argon's in angstroms.
     with pytest.raises(SnapshotError, match=r"have 0\.112 neighbours within 2 on average, those that the model was trained on 40\.6; check the box, that lengths"):
         model.predict(snapshot.replace(positions=3.4 * snapshot.positions, inherent_positions=3.4 * snapshot.inherent_positions, box=3.4 * snapshot.box))
+
+
+def test_what_is_nothing_like_the_training_set_is_refused():
+    snapshot = snapshot_with_minimum()
+    share = (snapshot.types == 1).mean()
+    model = copy.copy(predictor(INPUTS["inherent"], np.float32))
+    model.statistics = dataclasses.replace(model.statistics, shares=[1 - share, share])
+    model.predict(snapshot)
+    with pytest.raises(SnapshotError, match=r"20% of its particles are of type A, of those that the model was trained on 80%; check that type 0 is A"):
+        model.predict(snapshot.replace(types=1 - snapshot.types))
+    with pytest.raises(SnapshotError, match=r"0% of its particles are of type B"):
+        model.predict(snapshot.replace(types=np.zeros_like(snapshot.types)))
+    model.statistics = dataclasses.replace(model.statistics, shares=[1.0, 0.0])
+    with pytest.raises(SnapshotError, match=r"20% of its particles are of type B, of those that the model was trained on 0%"):
+        model.predict(snapshot)
+
+
+def test_inherent_energies_of_another_potential_are_refused():
+    snapshot = snapshot_with_minimum()
+    model = predictor(INPUTS["inherent"], np.float32)
+    model.predict(snapshot)
+    with pytest.raises(SnapshotError, match=r"inherent energies of its A particles are \+9\.\d standard deviations from those"):
+        model.predict(snapshot.replace(inherent_energy=snapshot.inherent_energy + 4.7))
 
 
 def test_invariants_do_not_turn_with_the_configuration(x64):

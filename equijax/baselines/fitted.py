@@ -12,6 +12,7 @@ from equijax.baselines.features import Features
 from equijax.baselines.perceptron import Perceptron
 from equijax.baselines.ridge import Ridge
 from equijax.errors import ConfigError
+from equijax.familiar import require_composition
 from equijax.inputs import Statistics, measure, restore, standardise
 from equijax.predictor import Prediction
 from equijax.snapshot import Snapshot
@@ -50,8 +51,9 @@ class Baseline:
         """Return the predicted propensity, in units of sigma_AA.
 
         Raises:
-            SnapshotError: the box is too small, or the snapshot lacks what the model reads.
+            SnapshotError: the box is too small, the composition is not at all that of the training set, or the snapshot lacks what the model reads.
         """
+        require_composition(snapshot, self.statistics)
         return Prediction(restore(snapshot, self.model.outputs(snapshot), self.config.inputs, self.statistics), self.times)
 
 
