@@ -47,6 +47,12 @@ class Bar(tqdm):
         return super().update(n)
 
 
+def close_bars() -> None:
+    """End the lines of bars that an error left open, so that its message has a line of its own."""
+    for bar in [*getattr(Bar, "_instances", ())]:
+        bar.close()
+
+
 def _check() -> None:
     if _heard.is_set():
         raise KeyboardInterrupt

@@ -68,7 +68,7 @@ def read_config[T](path: Path, kind: type[T]) -> T:
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such config file, nor a preset of that name.") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as YAML ({error}).") from None
+        raise ConfigError(" ".join(f"{path}: cannot be read as YAML ({error}).".split())) from None
     return from_dict(content or {}, kind, str(path))
 
 
@@ -102,4 +102,4 @@ def _override(content: dict, item: str) -> None:
     try:
         content[last] = yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise ConfigError(f"--set {item}: the value cannot be read ({error}).".replace("\n", " ")) from None
+        raise ConfigError(f"--set {item}: the value cannot be read ({' '.join(str(error).split())}).") from None

@@ -117,6 +117,8 @@ def score(model: Model, snapshots: Sequence[Snapshot], targets: TargetConfig, al
         ConfigError: a configuration was not measured at the times that are predicted, or in order: as many times, the same for all configurations.
     """
     out, common = [], None
+    # Equal times are found by their values, wherever they stand among those that were measured.
+    chosen = targets if align == "order" else dataclasses.replace(targets, times=None)
     for snapshot in (snapshots[i] for i in range(len(snapshots))):
         times = selected_times(snapshot, targets) if align == "order" else model.times
         if len(times) != len(model.times):
@@ -126,10 +128,10 @@ def score(model: Model, snapshots: Sequence[Snapshot], targets: TargetConfig, al
             raise ConfigError(
                 f"{snapshot.name}: was measured at the times {times.tolist()}, {snapshots[0].name} at {common.tolist()}; in order only one state point is scored at once."
             )
-        if targets.times is None and align == "times":
+        if align == "times":
             snapshot = _measured_at(snapshot, times)
-        measured = propensity(snapshot, targets, times)
-        out.append(Scored(snapshot.name, snapshot.types, model.predict(snapshot).propensity, measured, selected_halves(snapshot, targets)))
+        measured = propensity(snapshot, chosen, times)
+        out.append(Scored(snapshot.name, snapshot.types, model.predict(snapshot).propensity, measured, selected_halves(snapshot, chosen)))
     return out
 
 
@@ -170,9 +172,11 @@ def _refuse_seen(snapshots: SnapshotSet, metas: Sequence[dict], parts: Sequence[
             # What chose an earlier run may be what chooses this one; it was not trained on by either.
             earlier -= {meta["fingerprints"][name] for name in meta["split"]["validation"]}
         prints |= {meta["fingerprints"][name] for name in names} | earlier
-    seen = [name for name, known in fingerprints(snapshots).items() if name in used or known in prints]
+    found = fingerprints(snapshots)
+    seen = [name for name, known in found.items() if name in used or known in prints]
     if seen:
-        raise ConfigError(f"{len(seen)} of the configurations were used to train or to choose the checkpoint (the first is {seen[0]}); evaluate on others.")
+        by_name = "" if found[seen[0]] in prints else ", known by its name alone: if it is another, give its file another name"
+        raise ConfigError(f"{len(seen)} of the configurations were used to train or to choose the checkpoint (the first is {seen[0]}{by_name}); evaluate on others.")
 
 
 def baseline_rows(evaluation: Evaluation, config: BaselineConfig, cache: Cache, quiet: bool = False, align: Align = "times") -> list[Row]:
@@ -220,10 +224,10 @@ def write_evaluation(evaluation: Evaluation, folder: Path, others: dict[str, lis
         "versions": versions(),
         "machine": machine(),
     }
-    write_json(folder / "results.json", content)
     times = [row.time for row in evaluation.rows if row.type == "A"]
     if not times:
-        raise ConfigError("the configurations have no A particles; there is nothing to draw.")
+        raise ConfigError("the configurations have no A particles (type 0), of which there are pictures; let the more frequent particles be A.")
+    write_json(folder / "results.json", content)
     representative, others = len(times) - 1, others or {}
     name = evaluation.run["config"].get("model", "network")
     name += ", this run" if name in others else ""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
+from equijax.errors import ConfigError
 from equijax.snapshot import N_TYPES, TYPE_NAMES
 
 RESAMPLES = 1000
@@ -119,9 +120,15 @@ def _over_particles(predicted: np.ndarray, measured: np.ndarray, rng: np.random.
 
 
 def selection_score(scored: Sequence[Scored]) -> float:
-    """Return what checkpoints are chosen by: the mean over times of the pooled and per-configuration Pearson of the A particles."""
-    scores = []
-    for t in range(scored[0].measured.shape[1]):
-        chosen = [(s.predicted[s.types == 0, t], s.measured[s.types == 0, t]) for s in scored]
+    """Return what checkpoints are chosen by: the mean over times of the pooled and per-configuration Pearson of the A particles.
+
+    Raises:
+        ConfigError: no configuration has two A particles.
+    """
+    scores, there = [], [s for s in scored if np.count_nonzero(s.types == 0) > 1]
+    if not there:
+        raise ConfigError("the configurations to choose by have no A particles (type 0); let the more frequent particles be A.")
+    for t in range(there[0].measured.shape[1]):
+        chosen = [(s.predicted[s.types == 0, t], s.measured[s.types == 0, t]) for s in there]
         scores.append(np.mean(_both([c[0] for c in chosen], [c[1] for c in chosen])))
     return float(np.mean(scores))

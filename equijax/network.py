@@ -1,6 +1,7 @@
 """The network of Pezzicoli, Charpiat and Landes (SciPost Phys. 16, 136, 2024): read it beside their figure 4."""
 
 import dataclasses
+import math
 from typing import Any, Literal
 
 import e3nn_jax as e3nn
@@ -93,8 +94,8 @@ class NetworkConfig:
             raise ConfigError(f"network.table_knots is {self.table_knots}; expected 0 (no table), or 2 or more.")
         if self.square and self.l_max == 0:
             raise ConfigError("network.square multiplies features of l > 0, with network.l_max = 0 there are none; leave it out.")
-        if self.cutoff <= 0 or self.mean_degree <= 0:
-            raise ConfigError(f"network.cutoff is {self.cutoff} and mean_degree {self.mean_degree}; both must be positive.")
+        if not all(0 < number < math.inf for number in (self.cutoff, self.mean_degree)):
+            raise ConfigError(f"network.cutoff is {self.cutoff} and mean_degree {self.mean_degree}; both must be positive numbers.")
 
     @property
     def input_irreps(self) -> e3nn.Irreps:

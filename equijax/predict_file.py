@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from equijax.bars import Bar
 from equijax.data.cache import Cache
 from equijax.data.completed import Completed
@@ -14,7 +16,7 @@ from equijax.snapshot import Snapshot
 
 def column(time: float) -> str:
     """Name of the column with the predicted propensity at a time."""
-    return f"predicted_propensity_t{time:g}"
+    return f"predicted_propensity_t{time:.10g}"
 
 
 def predict_file(source: Path, model: Model, out: Path, cache: Cache, quiet: bool = False, temperature: float | None = None) -> int:
@@ -35,11 +37,9 @@ def predict_file(source: Path, model: Model, out: Path, cache: Cache, quiet: boo
     if out.suffix not in {".extxyz", ".xyz"}:
         raise DataFormatError(f"{out}: predictions are written as extxyz; give a name that ends in .extxyz.")
     complete = Completed(model, cache, temperature)
-    done: list[Snapshot] = []
-    columns = []
-    for snapshot in Bar(map(complete, read_snapshots(source)), desc="predict", unit="configuration", disable=quiet):
+
+    def columns(snapshot: Snapshot) -> dict[str, np.ndarray]:
         prediction = model.predict(snapshot)
-        done.append(snapshot)
-        columns.append({column(time): prediction.propensity[:, t] for t, time in enumerate(prediction.times)})
-    write_extxyz(out, done, columns)
-    return len(done)
+        return {column(time): prediction.propensity[:, t] for t, time in enumerate(prediction.times)}
+
+    return write_extxyz(out, Bar(map(complete, read_snapshots(source)), desc="predict", unit="configuration", disable=quiet), columns)

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from equijax.analysis.plots import save
-from equijax.bars import listen
+from equijax.bars import close_bars, listen
 from equijax.cli.common import open_cache
 from equijax.configs import to_dict
 from equijax.data.embedded import embedded_path
@@ -121,6 +121,7 @@ def main(study: Study) -> None:
     try:
         tyro.cli(command, prog=f"python -m experiments.{study.name}", description=study.question)
     except EquijaxError as error:
+        close_bars()
         raise SystemExit(f"experiments.{study.name}: {error}") from None
 
 

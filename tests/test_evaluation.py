@@ -1,6 +1,7 @@
 """What an evaluation refuses: configurations that are not the run's own, times that do not belong together."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -72,6 +73,20 @@ def test_a_model_of_some_times_is_scored_on_configurations_of_more(snapshots):
     assert np.array_equal(scored.measured, more.propensity[:, [1, 3]])
     with pytest.raises(ConfigError, match=r"measured at \[0\.1, 1\.0\], the training set at \[1\.0, 10\.0\]"):
         score(Constant(), [more.at([0, 1])], TargetConfig())
+
+
+def test_a_run_of_chosen_times_is_scored_wherever_these_stand(snapshots):
+    more = snapshots[0].replace(times=[0.1, 1.0, 3.0, 10.0], propensity=np.arange(4.0) + snapshots[0].propensity[:, :1])
+    (scored,) = score(Constant(), [more], TargetConfig(times=(0, 1)))
+    assert np.array_equal(scored.measured, more.propensity[:, [1, 3]])
+
+
+def test_another_configuration_of_the_same_name_is_told_apart_by_its_message(run, tmp_path):
+    used = json.loads((run / "run.json").read_text())["split"]["train"][0]
+    other = toy_snapshot(6, seed=99).replace(name=used, times=np.array([1.0, 10.0]), propensity=np.ones((216, 2)))
+    write_snapshots(tmp_path / "other.h5", [other])
+    with pytest.raises(ConfigError, match=f"the first is {used}, known by its name alone: if it is another, give its file another name"):
+        evaluate(run, Cache(None), [str(tmp_path / "other.h5")])
 
 
 def test_averaged_predictions_are_not_compared_in_order(run):

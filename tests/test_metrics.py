@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from equijax.errors import ConfigError
 from equijax.metrics import Scored, noise_ceiling, pearson, selection_score, table
 
 
@@ -62,3 +63,11 @@ def test_selection_looks_at_a_particles_only():
     spoiled = good.predicted.copy()
     spoiled[good.types == 1] = 0
     assert selection_score([Scored(good.name, good.types, spoiled, good.measured, None)]) == selection_score([good])
+
+
+def test_configurations_without_a_particles_choose_nothing():
+    good = scored(0)
+    other = Scored("b", np.ones_like(good.types), good.predicted, good.measured, None)
+    assert selection_score([good, other]) == selection_score([good])
+    with pytest.raises(ConfigError, match="to choose by have no A particles"):
+        selection_score([other])

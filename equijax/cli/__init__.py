@@ -7,7 +7,7 @@ import sys
 
 import tyro
 
-from equijax.bars import listen
+from equijax.bars import close_bars, listen
 from equijax.cli.data import cages, convert, ends, fetch, inspect, quench, simulate, successors, trajectories
 from equijax.cli.models import evaluate, export, predict, quickstart, train
 from equijax.errors import EquijaxError
@@ -54,6 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
     except EquijaxError as error:
         _stop(str(error))
     except (KeyboardInterrupt, EOFError):
+        close_bars()
         print("equijax: interrupted; what was finished is kept (train and simulate go on with --resume).", file=sys.stderr, flush=True)
         # Files are closed by now. Threads that read ahead would only complain of the end of the interpreter: they end with the process.
         os._exit(2)
@@ -67,5 +68,6 @@ def _data_help() -> None:
 
 
 def _stop(message: str) -> None:
+    close_bars()
     print(f"equijax: {message}", file=sys.stderr)
     raise SystemExit(2)

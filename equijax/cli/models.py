@@ -113,6 +113,7 @@ def evaluate(
         temperature: of these, and at which cages are found, for configurations that do not say theirs.
     """
     from equijax.baselines.config import BASELINES
+    from equijax.data.files import require_writable
     from equijax.evaluation import baseline_rows, write_evaluation
     from equijax.evaluation import evaluate as score
     from equijax.pretrained import run_folder
@@ -121,8 +122,10 @@ def evaluate(
         raise ConfigError("no run: give the folder of at least one.")
     if out is None and (len(runs) > 1 or any(run_folder(run) != run for run in runs)):
         raise ConfigError("results of several runs together, or of a network that ships with equijax, need a folder of their own: give --out.")
-    evaluation = score(runs, open_cache(), [str(path) for path in data], part, align, average, temperature)
     folder = out or next(iter(runs)) / ("evaluation-averaged" if average else "evaluation")
+    if out is not None:
+        require_writable(out)
+    evaluation = score(runs, open_cache(), [str(path) for path in data], part, align, average, temperature)
     name = "ridge-cage" if evaluation.needs_cages else "ridge"
     baselines = {name: baseline_rows(evaluation, BASELINES[name], open_cache(), align=align)} if ridge else {}
     plots = write_evaluation(evaluation, folder, baselines)
@@ -144,17 +147,23 @@ def _results(rows: list) -> Table:
     for row in rows:
         ceilings = ["" if value is None else f"{value:.3f}" for value in (row.ceiling, row.per_configuration_ceiling)]
         table.add_row(
-            row.type, f"{row.time:g}", f"{row.pooled:.3f} ± {row.pooled_error:.3f}", ceilings[0],
-            f"{row.per_configuration:.3f} ± {row.per_configuration_error:.3f}", ceilings[1],
+            row.type, f"{row.time:g}", _with_error(row.pooled, row.pooled_error), ceilings[0],
+            _with_error(row.per_configuration, row.per_configuration_error), ceilings[1],
         )  # fmt: skip
     return table
+
+
+def _with_error(value: float, error: float) -> str:
+    """Return a correlation with its error bar; a dash where it is not defined, as for one particle a configuration."""
+    return "-" if value != value else f"{value:.3f}" if error != error else f"{value:.3f} ± {error:.3f}"
 
 
 def predict(source: Annotated[Path, tyro.conf.Positional], model: Paths, out: Path, average: int = 0, temperature: float | None = None) -> None:
     """Predict the propensity of every particle and write it as columns of an extxyz file that OVITO reads.
 
     Args:
-        source: file or folder in any format equijax reads; inherent structures and cages are found first if the model reads them.
+        source: file or folder in any format equijax reads; inherent structures and cages are found first if the model reads them. Particles of a LAMMPS
+            dump are written in the order of their ids.
         model: folder of a run, or the name of a network that ships with equijax; of several, the mean of their predictions is written.
         out: the extxyz file to write.
         average: short trajectories from each configuration, over whose successors predictions of times from 2000 on are averaged; for Kob-Andersen

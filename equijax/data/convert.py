@@ -27,9 +27,7 @@ def write_snapshots(path: Path, snapshots: Iterable[Snapshot], single: bool = Fa
                 writer.append(snapshot)
         return writer.count
     if path.suffix in {".extxyz", ".xyz"}:
-        held = list(snapshots)
-        write_extxyz(path, held)
-        return len(held)
+        return write_extxyz(path, snapshots)
     raise DataFormatError(f"{path}: no writer for this kind of file; expected .h5 or .extxyz.")
 
 
@@ -50,9 +48,9 @@ class _Point:
         self.single += len(singles([snapshot.name]))
         self.successors += is_successor(snapshot.name)
         chosen = snapshot.types == 0
-        if snapshot.propensity is not None:
+        if snapshot.propensity is not None and chosen.any():
             self.mean.append(snapshot.propensity[chosen].mean(0))
-        if snapshot.propensity_halves is not None:
+        if snapshot.propensity_halves is not None and chosen.any():
             self.halves.append(snapshot.propensity_halves[:, chosen])
         if snapshot.inherent_energy is not None:
             self.energy.append(float(snapshot.inherent_energy.mean()))

@@ -48,7 +48,11 @@ class ResumingDownloader:
         headers = {"Range": f"bytes={have}-"} if have else {}
         try:
             with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-                if answer.status_code == 416:  # nothing is left to come
+                if answer.status_code == 416:  # nothing is left to come, if the file is as long as that
+                    whole = answer.headers.get("Content-Range", "").rpartition("/")[2]
+                    if whole.isdigit() and int(whole) != have:
+                        self.partial.unlink()
+                        raise DownloadError(f"{self.partial.name[1:-5]}: {have} bytes had come of {whole}; they were thrown away, run the same command again.")
                     return
                 answer.raise_for_status()
                 resumed = answer.status_code == 206

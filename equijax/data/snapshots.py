@@ -43,7 +43,9 @@ class SnapshotSet(Sequence[Snapshot]):
             raise DataFormatError("no data: give at least one file or folder.")
         twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
         if twice:
-            raise DataFormatError(f"the configuration {twice[0]} is there twice ({len(twice)} such); give each file once.")
+            raise DataFormatError(
+                f"the configuration {twice[0]} is there twice ({len(twice)} such); give each file once, or, if they are others, another name to one of the files."
+            )
         return cls(names, lambda i: loaders[i]())
 
     def __len__(self) -> int:

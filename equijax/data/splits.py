@@ -97,10 +97,9 @@ def split_names(names: Sequence[str], validation: float, test: float, seed: int)
     """
     _refuse_lost(names)
     unique = sorted(set(ensembles(names)))
-    counts = [share if share >= 1 else np.ceil(share * len(unique)) for share in (validation, test)]
-    if min(counts) < 0 or any(share >= 1 and share != int(share) for share in (validation, test)):
+    if not all(0 <= share < 1 or (share > 0 and float(share).is_integer()) for share in (validation, test)):
         raise ConfigError(f"validation is {validation:g} and test {test:g}; expected a fraction below 1 or a whole number of configurations.")
-    held, tested = int(counts[0]), int(counts[1])
+    held, tested = (int(share if share >= 1 else np.ceil(share * len(unique))) for share in (validation, test))
     along = sorted(set(links(names)))
     if along and not unique and (validation or test):
         raise ConfigError("configurations along a chain of trajectories can only be trained on; give ensembles too, or --validation 0 --test 0.")

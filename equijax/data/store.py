@@ -40,25 +40,29 @@ class Store:
         except OSError as error:
             raise DataFormatError(f"{self.path}: not a whole HDF5 file ({error}).") from None
         attributes: Any = self._file.attrs
-        kind, version = attributes.get("format"), int(attributes.get("version", 0))
-        if kind != FORMAT or version > VERSION or "configurations" not in self._file:
+        kind, version = attributes.get("format"), attributes.get("version")
+        self._configurations: Any = self._file.get("configurations")
+        if kind != FORMAT or not isinstance(version, int | np.integer) or version > VERSION:
             self._file.close()
             raise DataFormatError(f"{self.path}: format {kind!r} version {version}; this equijax reads {FORMAT!r} up to version {VERSION}.")
-        self._configurations: Any = self._file["configurations"]  # a group of groups
+        if not isinstance(self._configurations, h5py.Group):
+            self._file.close()
+            raise DataFormatError(f"{self.path}: has no group `configurations`; it is damaged.")
         self._groups = sorted(self._configurations)
 
     def __len__(self) -> int:
         return len(self._groups)
 
     def __getitem__(self, index: int) -> Snapshot:
+        name = self._name(self._groups[index])
         group: Any = self._configurations[self._groups[index]]
         try:
             fields: dict = {key: group[key][()] for key in _ARRAYS if key in group}
             fields |= {key: group.attrs[key] for key in _ATTRIBUTES if key in group.attrs}
             if "propensity_halves" in fields and "propensity" not in fields:
                 fields["propensity"] = fields["propensity_halves"].astype(np.float64).mean(0)
-            return Snapshot(name=str(group.attrs["name"]), **fields)
-        except (OSError, KeyError, TypeError) as error:
+            return Snapshot(name=name, **fields)
+        except (OSError, KeyError, TypeError, ValueError) as error:
             raise DataFormatError(f"{self.path}: configuration {self._groups[index]} is damaged ({error}).") from None
 
     def __iter__(self) -> Iterator[Snapshot]:
@@ -67,7 +71,13 @@ class Store:
     @property
     def names(self) -> list[str]:
         """Names of the configurations, without reading them."""
-        return [str(self._configurations[group].attrs["name"]) for group in self._groups]
+        return [self._name(group) for group in self._groups]
+
+    def _name(self, group: str) -> str:
+        try:
+            return str(self._configurations[group].attrs["name"])
+        except (OSError, KeyError, AttributeError) as error:
+            raise DataFormatError(f"{self.path}: configuration {group} is damaged ({error}).") from None
 
     def close(self) -> None:
         """Close the file."""

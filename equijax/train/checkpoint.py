@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,7 +63,7 @@ class Checkpoints:
         try:
             meta = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
         except (OSError, ValueError, KeyError) as error:
-            raise CheckpointError(f"{self.folder}: checkpoint {step} is damaged ({error}).") from None
+            raise self._damaged(step, error) from None
         check_schema(f"{self.folder}: checkpoint {step}", meta or {})
         return meta
 
@@ -70,22 +71,26 @@ class Checkpoints:
         """Return the newest state, with the structure, shapes, dtypes and placement of `like`.
 
         Raises:
-            CheckpointError: the stored arrays are others than the config says, by name, shape or precision.
+            CheckpointError: a part is missing or damaged, or the stored arrays are others than the config says, by name, shape or precision.
         """
         step = self.latest()
         if step is None:
             raise CheckpointError(f"{self.folder}: holds no whole checkpoint; train first.")
-        self._compare(step, like)
         abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=getattr(leaf, "sharding", None)), like)
         try:
+            # orbax casts another dtype silently and names other differences at length; they are said first, in one sentence.
+            stored = self._manager.item_metadata(step)["state"]
+            check_arrays(f"{self.folder}: checkpoint {step}", getattr(stored, "tree", stored), like)
             return self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract)))["state"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"{self.folder}: checkpoint {step} cannot be restored ({error}).") from None
+        except CheckpointError:
+            raise
+        except Exception as error:  # orbax raises whatever its parts meet
+            raise self._damaged(step, error) from None
 
-    def _compare(self, step: int, like: Any) -> None:
-        # orbax casts another dtype silently and names other differences at length; say them first, in one sentence.
-        stored = self._manager.item_metadata(step)["state"]
-        check_arrays(f"{self.folder}: checkpoint {step}", getattr(stored, "tree", stored), like)
+    def _damaged(self, step: int, error: Exception) -> CheckpointError:
+        # Its whole specification follows what tensorstore has to say.
+        reason = re.split(r" \[tensorstore_spec|\. See full TensorStore", str(error))[0]
+        return CheckpointError(f"{self.folder}: checkpoint {step} is damaged ({reason}); take a copy of the run, or train again.")
 
     def close(self) -> None:
         """Release the manager's threads."""
@@ -109,6 +114,8 @@ def check_arrays(where: str, stored: Any, like: Any) -> None:
         CheckpointError: the stored ones are others than the config says, by name, shape or precision; `where` opens the sentence.
     """
     found, wanted = _leaves(stored), _leaves(like)
+    if not found:
+        raise CheckpointError(f"{where} is damaged (it names no arrays); take a copy of the run, or train again.")
     paths = sorted(path for path in found.keys() | wanted.keys() if found.get(path) != wanted.get(path))
     different = [f"{path} is {found.get(path, 'absent')}, the config gives {wanted.get(path, 'none')}" for path in paths]
     if different:

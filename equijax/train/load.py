@@ -13,7 +13,7 @@ from equijax.graph.pairs import Pairs
 from equijax.inputs import Statistics
 from equijax.network import Network, NetworkConfig
 from equijax.predictor import Predictor
-from equijax.pretrained import run_folder
+from equijax.pretrained import ABOUT, run_folder
 from equijax.train.checkpoint import Checkpoints, check_arrays
 from equijax.train.config import TrainConfig
 from equijax.train.export import NETWORK, read_exported, write_exported
@@ -38,6 +38,8 @@ def open_run(folder: Path) -> tuple[Predictor, dict]:
         check_arrays(str(folder / NETWORK), variables, {"params": like.best, "batch_stats": like.best_batch_stats})
         variables = jax.tree.map(jax.numpy.asarray, variables)
         return Predictor(network, variables["params"], variables["batch_stats"], config.inputs, statistics), meta
+    if not folder.exists():
+        raise CheckpointError(f"{folder}: there is no such folder, nor does a network of that name ship with equijax (these do: {', '.join(ABOUT)}).")
     if not (folder / "checkpoints").is_dir():
         raise CheckpointError(
             f"{folder}: is not the folder of a run of a network (it has no checkpoints); baselines are opened by equijax.runs.open_model and shared as they are."

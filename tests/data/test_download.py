@@ -23,6 +23,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         wanted = self.headers.get("Range")
         self.requests.append(wanted)
+        if wanted and int(wanted[6:-1]) >= len(CONTENT):
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(CONTENT)}")
+            self.end_headers()
+            return
         if self.path.startswith("/list"):
             second = "pageToken" in self.path
             item = {
@@ -67,6 +72,19 @@ def test_a_download_that_was_cut_goes_on_where_it_stopped(server, tmp_path):
     before = len(Handler.requests)
     fetch(one(server), tmp_path, quiet=True)
     assert len(Handler.requests) == before  # what is there and right is not fetched again
+
+
+def test_more_than_there_is_was_not_a_part_of_it(server, tmp_path):
+    """Where neither size nor hash is published, what the server says of the length is all that is known."""
+    unknown = Plan(PUBLIC["botan"], (RemoteFile(f"{server}/set.bin", "set.bin", None, None),))
+    partial = tmp_path / "botan" / ".set.bin.part"
+    partial.parent.mkdir()
+    partial.write_bytes(CONTENT + b"more")
+    with pytest.raises(DownloadError, match=f"{len(CONTENT) + 4} bytes had come of {len(CONTENT)}; they were thrown away"):
+        fetch(unknown, tmp_path, quiet=True)
+    partial.write_bytes(CONTENT)
+    (path,) = fetch(unknown, tmp_path, quiet=True)
+    assert path.read_bytes() == CONTENT
 
 
 def test_a_file_with_another_hash_is_refused(server, tmp_path):

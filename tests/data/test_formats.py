@@ -157,6 +157,21 @@ def test_extxyz_both_ways(tmp_path, liquid):
     assert (back.name, back.temperature) == (liquid.name, liquid.temperature)
 
 
+@pytest.mark.parametrize("name", ["0044", "1e5", "T", "a\\b", "", "a b", 'say "x"', '\\"', "two\nlines", "1,2", "_JSON x", "T0.44/N4096_1#end3", "Å"])
+def test_names_survive_extxyz(tmp_path, liquid, name):
+    """ASE takes what looks like a number or a list for one, and reads backslashes as escapes."""
+    write_extxyz(tmp_path / "a.extxyz", [liquid.replace(name=name)] * 2)
+    assert [snapshot.name for snapshot in read_snapshots(tmp_path / "a.extxyz")] == [name] * 2
+
+
+def test_plain_xyz_files_are_read(tmp_path):
+    """A comment without Properties: species and positions."""
+    frame = '3\nLattice="6 0 0 0 6 0 0 0 6"\nA 1 1 1\nB 3 3 3\nA 5 5 5\n'
+    for snapshot in read_snapshots(write(tmp_path / "a.xyz", frame + frame)):
+        assert snapshot.types.tolist() == [0, 1, 0]
+        assert snapshot.positions[:, 0].tolist() == [1, 3, 5]
+
+
 DUMP = """ITEM: TIMESTEP
 0
 ITEM: NUMBER OF ATOMS
@@ -263,9 +278,48 @@ def test_types_that_are_all_one_are_those_of_the_species(tmp_path, species, kind
     assert read_snapshot(write(tmp_path / "a.extxyz", text)).types.tolist() == [kind] * 3
 
 
+@pytest.mark.parametrize("name", ["dump.0", "A.DUMP", "a.xyz", "dump"])
+def test_dumps_are_known_by_their_first_word(tmp_path, name):
+    assert read_snapshot(write(tmp_path / name, DUMP)).types.tolist() == [0, 1, 0]
+
+
+def simulated(folder, **change):
+    """A set that was simulated with another program: two configurations, three times."""
+    arrays = {
+        "types": np.array([0] * 8 + [1] * 2),
+        "positions": RNG.random((2, N, 3)),
+        "inherent_positions": RNG.random((2, N, 3)),
+        "cage_positions": RNG.random((2, N, 3)),
+        "box": np.array(2.0),
+        "temperature": np.array([0.5]),
+        "times": np.array([1.0, 2.0, 3.0]),
+        "trajectories": np.array(32),
+        "propensity_halves": RNG.random((2, 2, 3, N)),
+    } | change
+    np.savez(folder / "set.npz", **arrays)
+    return folder / "set.npz", arrays
+
+
+def test_a_simulated_set_keeps_all_it_has(tmp_path):
+    path, arrays = simulated(tmp_path)
+    for i, snapshot in enumerate(read_snapshots(path)):
+        assert snapshot.name == f"set/{i}"
+        assert snapshot.temperature == 0.5
+        assert snapshot.trajectories.tolist() == [32] * 3
+        assert np.array_equal(snapshot.inherent_positions, arrays["inherent_positions"][i])
+        assert np.array_equal(snapshot.cage_positions, arrays["cage_positions"][i])
+        assert np.allclose(snapshot.propensity, arrays["propensity_halves"][:, i].mean(0).T, rtol=1e-15)
+
+
 def write(path, text):
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return path
+
+
+def npy():
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros(3))
+    return buffer.getvalue()
 
 
 EXTXYZ = '3\nLattice="6 0 0 0 6 0 0 0 6" Properties=species:S:1:pos:R:3 pbc="T T T"\n'
@@ -287,6 +341,17 @@ EXTXYZ = '3\nLattice="6 0 0 0 6 0 0 0 6" Properties=species:S:1:pos:R:3 pbc="T T
         (lambda d: write(d / "T0.44.tar.gz", b"\x1f\x8b\x08 cut off"), "archive is damaged or cut off"),
         (lambda d: write(d / "a.h5", b"not hdf5"), "not a whole HDF5 file"),
         (lambda d: write(d / "GlassBench.zip", b"PK"), "unpack it first"),
+        (lambda d: write(d / "a.dump.gz", b"\x1f\x8b"), "unpack it first"),
+        (lambda d: write(d / "a.npz", npy()), "not a whole npz archive"),
+        (lambda d: simulated(d, temperature=np.array([0.5, 0.6]))[0], r"temperature is \[0\.5, 0\.6\]; expected one number"),
+        (lambda d: simulated(d, temperature=np.array("warm"))[0], "temperature is warm; expected one number"),
+        (lambda d: simulated(d, propensity_halves=np.zeros((2, 3, N)))[0], r"propensity_halves have shape \(2, 3, 10\); expected"),
+        (lambda d: simulated(d, inherent_positions=np.zeros((N, 3)))[0], r"inherent_positions have shape \(10, 3\); expected 2 configurations"),
+        (lambda d: botan(d)[0].rename(d / f"isoconfig_N{N}T0.4.4_1_tc07.npz"), "configuration, temperature and time are in the name only"),
+        (lambda d: write(d / "a.pickle", pickle.dumps(deepmind(metadata=None, temperature="warm")[0])), "temperature is 'warm'; expected a number"),
+        (lambda d: write(d / "a.pickle", pickle.dumps(deepmind(time_indices=np.array(2))[0])), "times and target positions do not fit together"),
+        (lambda d: write(d / "a.extxyz", EXTXYZ + "H 1 1 1\nHe 3 3 3\nH 5 5 5.12"), "the last line has no end, its last number may be cut off"),
+        (lambda d: write(d / "a.xyz", "2\nno box\nA 1 1 1\nB 3 3 3\n"), "no periodic box"),
         (lambda d: botan(d, types=None)[0], "keys initial_positions, positions belong to no known format"),
         (lambda d: botan(d, index=11)[0], "time index tc11 is outside 01 to 10"),
         (lambda d: botan(d, positions=np.zeros((32, 3, 3)))[0], r"positions have shape \(32, 3, 3\); expected"),

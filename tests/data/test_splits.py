@@ -20,7 +20,14 @@ def test_a_split_depends_on_the_seed_alone():
 
 
 @pytest.mark.parametrize(
-    ("validation", "test", "message"), [(15, 5, "leave one to train"), (2.5, 0, "fraction below 1 or a whole number"), (-1, 0, "expected a fraction")]
+    ("validation", "test", "message"),
+    [
+        (15, 5, "leave one to train"),
+        (2.5, 0, "fraction below 1 or a whole number"),
+        (-1, 0, "expected a fraction"),
+        (float("nan"), 0, "validation is nan"),
+        (0, float("inf"), "test inf; expected"),
+    ],
 )
 def test_impossible_splits_are_refused(validation, test, message):
     with pytest.raises(ConfigError, match=message):

@@ -72,6 +72,24 @@ def test_a_later_version_is_refused(tmp_path, liquid):
         Store(path)
 
 
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda file: file.attrs.__setitem__("version", "two"), "version two; this equijax reads"),
+        (lambda file: file.__delitem__("configurations"), "has no group `configurations`"),
+        (lambda file: file["configurations/000000"].attrs.__delitem__("name"), "configuration 000000 is damaged"),
+        (lambda file: file["configurations/000000"].__delitem__("types"), "configuration 000000 is damaged"),
+    ],
+)
+def test_a_damaged_store_says_where(tmp_path, liquid, spoil, message):
+    path = tmp_path / "set.h5"
+    write_snapshots(path, [liquid])
+    with h5py.File(path, "a") as file:
+        spoil(file)
+    with pytest.raises(DataFormatError, match=message):
+        list(SnapshotSet.read([path]))
+
+
 def test_a_store_is_read_one_configuration_at_a_time():
     """A data set larger than memory trains because opening it reads names only."""
     snapshots = SnapshotSet.read([embedded_path()])
@@ -87,7 +105,7 @@ def test_a_store_is_read_one_configuration_at_a_time():
 def test_a_configuration_given_twice_is_refused(tmp_path, liquid):
     path = tmp_path / "set.h5"
     write_snapshots(path, [liquid])
-    with pytest.raises(DataFormatError, match="is there twice"):
+    with pytest.raises(DataFormatError, match=r"is there twice .* or, if they are others, another name to one of the files"):
         SnapshotSet.read([path, embedded_path()])
 
 

@@ -18,6 +18,7 @@ import pytest
 
 from equijax.cli import main
 from equijax.data.convert import write_snapshots
+from equijax.data.embedded import embedded_path
 from equijax.data.formats import read_snapshot, read_snapshots
 from equijax.data.store import Store
 from equijax.testing import toy_snapshot
@@ -205,6 +206,22 @@ def small_box(folder):
     return folder / "small.extxyz"
 
 
+def exchanged(folder):
+    with Store(embedded_path()) as store:
+        write_snapshots(folder / "exchanged.extxyz", [store[0].replace(types=1 - store[0].types)])
+    return folder / "exchanged.extxyz"
+
+
+def folder(path):
+    path.mkdir()
+    return path
+
+
+def broken(folder):
+    (folder / "broken.yaml").write_text("a: [1\n")
+    return folder / "broken.yaml"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -224,7 +241,11 @@ def small_box(folder):
         (lambda d, t: ["data", "ends", d / "toy.h5", "--out", t / "ends.h5"], "keeps no trajectories"),
         (lambda d, t: ["data", "ends", botan(t)[0], "--out", t / "ends.h5", "--most", "-1", "--no-quench"], "most is -1; expected 1 or more"),
         (lambda d, t: ["evaluate", t], "is not the folder of a run"),
-        (lambda d, t: ["predict", d / "frame.extxyz", "--model", t / "none", "--out", t / "out.extxyz"], "is not the folder of a run"),
+        (lambda d, t: ["predict", d / "frame.extxyz", "--model", t / "none", "--out", t / "out.extxyz"], "there is no such folder, nor does a network"),
+        (lambda d, t: ["predict", d / "frame.extxyz", "--model", "ka-0.56", "--out", folder(t / "a.extxyz")], "a.extxyz: is a folder; give the name of a file"),
+        (lambda d, t: ["predict", exchanged(t), "--model", "ka-0.56", "--out", t / "out.extxyz"], "20% of its particles are of type A, of those that .* on 80%"),
+        (lambda d, t: ["evaluate", "ka-0.56", "--data", d / "toy.h5", "--out", d / "toy.h5"], "toy.h5: cannot be written"),
+        (lambda d, t: ["train", broken(t), "--out", t / "run"], r"broken.yaml: cannot be read as YAML \(while parsing .* line 2, column 1.*\)"),
         (lambda d, t: ["predict", d / "frame.extxyz", "--model", "ka-0.56", "--out", t / "out.h5"], "predictions are written as extxyz"),
         (lambda d, t: ["predict", d / "frame.extxyz", "--model", "ka-0.56", "--out", t / "out.extxyz", "--average", "4"], "is for times of 2000 and more"),
         (lambda d, t: ["predict", d / "frame.extxyz", "--model", "ka-0.56", "--out", t / "out.extxyz", "--temperature", "1"], "give --average too"),

@@ -1,3 +1,5 @@
+import shutil
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -36,6 +38,16 @@ def test_what_is_saved_comes_back(saved):
 def test_another_architecture_or_precision_is_refused(saved, like, message):
     with pytest.raises(CheckpointError, match=message):
         saved.restore(like)
+
+
+@pytest.mark.parametrize("part", ["state", "state/_METADATA", "state/manifest.ocdbt", "state/d"])
+def test_a_checkpoint_that_lost_a_part_is_damaged(saved, tmp_path, part):
+    lost = tmp_path / "checkpoints" / "4" / part
+    shutil.rmtree(lost) if lost.is_dir() else lost.unlink()
+    reader = Checkpoints(tmp_path)
+    with pytest.raises(CheckpointError, match=r"checkpoint 4 is damaged \(.*\); take a copy"):
+        reader.restore(STATE)
+    reader.close()
 
 
 def test_another_schema_is_refused(saved, monkeypatch):

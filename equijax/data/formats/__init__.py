@@ -25,7 +25,7 @@ _BOTAN_TIME = re.compile(r"_tc\d+\.npz$")
 def read_snapshots(path: str | Path) -> Iterator[Snapshot]:
     """Yield every configuration of a file, a folder of files, or a GlassBench archive, one at a time.
 
-    Formats: DeepMind pickles, BOTAN and GlassBench npz, GlassBench tar.gz, extxyz, LAMMPS text dumps, and the native store. Several BOTAN
+    Formats: DeepMind pickles, BOTAN and GlassBench npz, GlassBench tar.gz, extxyz, LAMMPS text dumps (of any name, but in a folder), and the native store. Several BOTAN
     files of one configuration are joined into one snapshot with all their times.
 
     Raises:
@@ -41,27 +41,34 @@ def read_snapshots(path: str | Path) -> Iterator[Snapshot]:
 
 
 def _read(path: Path) -> Iterator[Snapshot]:
+    suffix = path.suffix.lower()
     if not path.exists():
         raise DataFormatError(f"{path}: there is no such file or folder.")
     if path.is_dir():
         yield from _read_folder(path)
     elif path.name.endswith((".tar.gz", ".tgz")):
         yield from _read_archive(path)
-    elif path.suffix == ".npz":
+    elif suffix == ".npz":
         yield from read_npz(path, str(path))
-    elif path.suffix in {".pickle", ".pkl"}:
+    elif suffix in {".pickle", ".pkl"}:
         yield read_deepmind(path)
-    elif path.suffix in {".h5", ".hdf5"}:
+    elif suffix in {".h5", ".hdf5"}:
         with Store(path) as store:
             yield from store
-    elif path.suffix in {".extxyz", ".xyz"}:
-        yield from read_extxyz(path)
-    elif path.suffix in {".dump", ".lammpstrj"}:
+    elif suffix in {".dump", ".lammpstrj"} or _begins(path, b"ITEM:"):
         yield from read_dump(path)
-    elif path.suffix == ".zip":
+    elif suffix in {".extxyz", ".xyz"}:
+        yield from read_extxyz(path)
+    elif suffix in {".zip", ".gz", ".bz2", ".xz"}:
         raise DataFormatError(f"{path}: unpack it first, and give what is inside (of GlassBench, a file such as KA_models/T0.44.tar.gz is read as it is).")
     else:
         raise DataFormatError(f"{path}: no reader for this kind of file; expected a folder or one of {', '.join(SUFFIXES)}.")
+
+
+def _begins(path: Path, start: bytes) -> bool:
+    """Whether a file begins so: LAMMPS's dumps have names of all kinds."""
+    with path.open("rb") as file:
+        return file.read(len(start)) == start
 
 
 def read_trajectories(path: str | Path) -> Iterator[tuple[Snapshot, list[np.ndarray]]]:
@@ -107,7 +114,7 @@ def _groups(path: Path) -> list[list[Path]]:
         raise DataFormatError(f"{path}: there is no such file or folder.")
     if not path.is_dir():
         return [[path]]
-    named = (file for file in path.rglob("*") if file.is_file() and file.name.endswith(SUFFIXES) and not file.name.startswith("."))
+    named = (file for file in path.rglob("*") if file.is_file() and file.name.lower().endswith(SUFFIXES) and not file.name.startswith("."))
     files = sorted((file for file in named if not _in_a_store(file, path)), key=_natural)
     if not files:
         raise DataFormatError(f"{path}: holds no file that equijax reads ({', '.join(SUFFIXES)}).")

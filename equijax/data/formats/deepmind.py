@@ -42,9 +42,16 @@ def _read(path: Path) -> tuple[Snapshot, np.ndarray | None]:
         raise DataFormatError(f"{path}: lacks {', '.join(missing)}; it has {', '.join(map(str, content))}.")
     positions = np.asarray(content["positions"], np.float64)
     ends = None
+    metadata = content.get("metadata")
+    temperature = content.get("temperature", metadata.get("temperature") if isinstance(metadata, dict) else None)
+    try:
+        temperature = None if temperature is None else float(temperature)
+    except (ValueError, TypeError):
+        raise DataFormatError(f"{path}: temperature is {temperature!r}; expected a number.") from None
     try:
         times = np.asarray(content["time"], np.float64)[np.asarray(content["time_indices"], int)]
         order = np.argsort(times)
+        times = times[order]
         if "trajectory_target_positions" in content:
             target = content["trajectory_target_positions"]
             ends = np.array([target[i] for i in order], np.float64)
@@ -53,16 +60,13 @@ def _read(path: Path) -> tuple[Snapshot, np.ndarray | None]:
             measured: dict[str, Any] = {"propensity": np.asarray(content["targets"], np.float64)[order].T}
     except (ValueError, IndexError, TypeError) as error:
         raise DataFormatError(f"{path}: times and target positions do not fit together ({error}).") from None
-    metadata = content.get("metadata")
-    metadata = metadata if isinstance(metadata, dict) else {}
-    temperature = content.get("temperature", metadata.get("temperature"))
     snapshot = Snapshot(
         positions=positions,
         types=content["types"],
         box=content["box"],
-        name=f"T{float(temperature):.2f}/{path.stem}" if temperature is not None else path.stem,
-        temperature=None if temperature is None else float(temperature),
-        times=times[order],
+        name=f"T{temperature:.2f}/{path.stem}" if temperature is not None else path.stem,
+        temperature=temperature,
+        times=times,
         **measured,
     )
     return snapshot, ends

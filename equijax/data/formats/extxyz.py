@@ -1,13 +1,15 @@
 """extxyz through ASE: types as a column `type` of 0 and 1, or as species: H and He, A and B, or 1 and 2."""
 
 import io
+import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import ase
 import ase.io
 import numpy as np
+from ase.io.extxyz import key_val_dict_to_str, key_val_str_to_dict
 
 from equijax.data.files import whole_file
 from equijax.errors import DataFormatError, EquijaxError
@@ -17,6 +19,8 @@ _PER_PARTICLE = ("inherent_positions", "inherent_energy", "cage_positions", "pro
 _PER_TIME = ("propensity", "bond_breaking")
 
 _SPECIES = re.compile(r"(?<![A-Za-z_])species:[SI]:1(?!\d)")
+_PLAIN = re.compile(r"^([ \t]*\d+[ \t]*\n)(?![^\n]*Properties=)([^\n]*)$", re.MULTILINE)
+"""A number of particles, and a comment that does not name the columns: those of plain xyz files."""
 _NAMES = {"A": 0, "B": 1, "1": 0, "2": 1, "H": 0, "He": 1}
 
 
@@ -28,7 +32,9 @@ def read_extxyz(path: Path) -> Iterator[Snapshot]:
     """
     try:
         # Species need not be chemical elements, which is what ASE takes a column of that name for.
-        text = _SPECIES.sub("kind:S:1", path.read_text())
+        text = _PLAIN.sub(r"\1\2 Properties=kind:S:1:pos:R:3", _SPECIES.sub("kind:S:1", path.read_text()))
+        if text.strip() and not text.endswith("\n"):
+            raise DataFormatError(f"{path}: the last line has no end, its last number may be cut off; if it is whole, end it with a new line.")
         file = io.StringIO(text)
         frames = ase.io.iread(file, index=":", format="extxyz")
         for number, atoms in enumerate(frames):
@@ -100,30 +106,52 @@ def _types(atoms: ase.Atoms, where: str) -> np.ndarray:
     )
 
 
-def write_extxyz(path: Path, snapshots: Iterable[Snapshot], columns: Iterable[Mapping[str, np.ndarray]] | None = None) -> None:
-    """Write configurations as extxyz, whole or not at all.
+def write_extxyz(path: Path, snapshots: Iterable[Snapshot], columns: Callable[[Snapshot], Mapping[str, np.ndarray]] = lambda _: {}) -> int:
+    """Write configurations as extxyz, one frame after the other, whole or not at all; return how many there were.
 
     Args:
         path: of the file.
         snapshots: one a frame.
-        columns: for each frame, extra per-particle columns by name, (n,) or (n, m).
+        columns: gives extra per-particle columns by name, (n,) or (n, m).
+
+    Raises:
+        EquijaxError: the file cannot be written; that is found before the first configuration is asked for.
     """
-    frames = []
-    extras = iter(columns) if columns is not None else None
-    for snapshot in snapshots:
-        atoms = ase.Atoms(numbers=snapshot.types + 1, positions=snapshot.positions, cell=snapshot.box, pbc=True)
-        atoms.new_array("type", snapshot.types)
-        for key in _PER_PARTICLE:
-            if getattr(snapshot, key) is not None:
-                atoms.new_array(key, getattr(snapshot, key))
-        if snapshot.propensity_halves is not None:
-            for k, half in enumerate(snapshot.propensity_halves, 1):
-                atoms.new_array(f"propensity_half_{k}", half)
-        for key in ("name", "temperature", "times", "trajectories"):
-            if getattr(snapshot, key) is not None:
-                atoms.info[key] = getattr(snapshot, key)
-        for key, values in (next(extras) if extras is not None else {}).items():
-            atoms.new_array(key, np.asarray(values))
-        frames.append(atoms)
-    with whole_file(path) as temporary:
-        ase.io.write(temporary, frames, format="extxyz")
+    count = 0
+    with whole_file(path) as temporary, temporary.open("w") as file:
+        for snapshot in snapshots:
+            ase.io.write(file, _atoms(snapshot, columns(snapshot)), format="extxyz")
+            count += 1
+    return count
+
+
+def _atoms(snapshot: Snapshot, columns: Mapping[str, np.ndarray]) -> ase.Atoms:
+    atoms = ase.Atoms(numbers=snapshot.types + 1, positions=snapshot.positions, cell=snapshot.box, pbc=True)
+    atoms.new_array("type", snapshot.types)
+    for key in _PER_PARTICLE:
+        if getattr(snapshot, key) is not None:
+            atoms.new_array(key, getattr(snapshot, key))
+    if snapshot.propensity_halves is not None:
+        for k, half in enumerate(snapshot.propensity_halves, 1):
+            atoms.new_array(f"propensity_half_{k}", half)
+    atoms.info["name"] = _written(snapshot.name)
+    for key in ("temperature", "times", "trajectories"):
+        if getattr(snapshot, key) is not None:
+            atoms.info[key] = getattr(snapshot, key)
+    for key, values in columns.items():
+        atoms.new_array(key, np.asarray(values))
+    return atoms
+
+
+def _written(name: str) -> str:
+    """Return the name in a form that is read as it was: ASE takes some for numbers, and drops backslashes; what begins with _JSON it reads as such."""
+    quoted = "_JSON " + json.dumps(name, ensure_ascii=False)
+    return next(form for form in (name, quoted, quoted.replace("\\", "\\\\")) if _survives(form, name))
+
+
+def _survives(form: str, name: str) -> bool:
+    try:
+        read = key_val_str_to_dict(key_val_dict_to_str({"name": form})).get("name")
+    except ValueError:  # what is no JSON
+        return False
+    return isinstance(read, str) and read == name

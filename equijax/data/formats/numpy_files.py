@@ -14,8 +14,8 @@ from equijax.data.kob_andersen_sets import cube_side, time_grid
 from equijax.errors import DataFormatError
 from equijax.snapshot import Snapshot
 
-_BOTAN_NAME = re.compile(r"isoconfig_N(?P<n>\d+)T(?P<T>[\d.]+)_(?P<i>\d+)_tc(?P<tc>\d+)\.npz$")
-_GLASSBENCH_NAME = re.compile(r"N(?P<n>\d+)T(?P<T>[\d.]+)_(?P<i>\d+)\.npz$")
+_BOTAN_NAME = re.compile(r"isoconfig_N(?P<n>\d+)T(?P<T>\d+(\.\d+)?)_(?P<i>\d+)_tc(?P<tc>\d+)\.npz$")
+_GLASSBENCH_NAME = re.compile(r"N(?P<n>\d+)T(?P<T>\d+(\.\d+)?)_(?P<i>\d+)\.npz$")
 
 
 def read_npz(source: Path | IO[bytes], name: str) -> Iterator[Snapshot]:
@@ -45,7 +45,7 @@ def _load(source: Path | IO[bytes], name: str) -> Mapping[str, np.ndarray]:
             return {key: archive[key] for key in archive.files}
     except FileNotFoundError:
         raise DataFormatError(f"{name}: there is no such file.") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, AttributeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, AttributeError, TypeError) as error:
         raise DataFormatError(f"{name}: not a whole npz archive of plain arrays ({error}); fetch or write it again.") from None
 
 
@@ -121,16 +121,26 @@ def _glassbench(arrays: Mapping[str, np.ndarray], name: str) -> Snapshot:
 
 
 def _simulated(arrays: Mapping[str, np.ndarray], name: str) -> Iterator[Snapshot]:
-    halves = arrays["propensity_halves"]
+    halves, count = arrays["propensity_halves"], len(np.atleast_1d(arrays["positions"]))
+    if halves.ndim != 4 or halves.shape[:2] != (2, count):
+        raise DataFormatError(f"{name}: propensity_halves have shape {halves.shape}; expected (2, configurations, times, particles) with {count} configurations.")
+    kept = [key for key in ("inherent_positions", "inherent_energy", "cage_positions") if key in arrays]
+    for key in kept:
+        if arrays[key].shape[:1] != (count,):
+            raise DataFormatError(f"{name}: {key} have shape {arrays[key].shape}; expected {count} configurations along the first axis.")
+    temperature = arrays.get("temperature")
+    if temperature is not None and (temperature.size != 1 or temperature.dtype.kind not in "iuf"):
+        raise DataFormatError(f"{name}: temperature is {temperature.tolist()}; expected one number.")
     for i, positions in enumerate(arrays["positions"]):
         half = np.asarray(halves[:, i], np.float64).swapaxes(1, 2)
-        optional = {key: arrays[key][i] for key in ("inherent_positions", "inherent_energy") if key in arrays}
+        optional = {key: arrays[key][i] for key in kept}
         yield Snapshot(
             positions=positions,
             types=arrays["types"],
             box=arrays["box"],
             name=f"{Path(name).stem}/{i}",
-            temperature=float(arrays["temperature"]) if "temperature" in arrays else None,
+            temperature=None if temperature is None else temperature.item(),
+            trajectories=arrays.get("trajectories"),
             times=arrays["times"],
             propensity=half.mean(0),
             propensity_halves=half,
