@@ -1,6 +1,7 @@
 """Array aliases and the legend of axis letters that every signature uses.
 
-n nodes (particles), e edges, k neighbour slots of a node, b graphs (configurations), t times, c channels, s extra invariants.
+n nodes (particles), e edges, k neighbour slots of a node, b graphs (configurations), t times, c channels, s extra invariants, v extra vectors,
+d dimensions, r replicas, m trajectories (of harmonics their orders), q entries of a radial basis, f components of features.
 Host arrays are NumPy float64; device arrays are JAX, float32 unless `jax_enable_x64` is on.
 """
 

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import json
+import math
 from pathlib import Path
 
 import pydantic
@@ -20,11 +21,12 @@ def from_dict[T](content: object, kind: type[T], where: str = "config") -> T:
     """Build a config from plain types.
 
     Raises:
-        ConfigError: an unknown key (the nearest known one is named), a wrong type, or a value out of range.
+        ConfigError: an unknown key (the nearest known one is named), a wrong type, a value out of range, or a number that is infinite or none.
     """
     if not isinstance(content, dict):
         raise ConfigError(f"{where}: expected a mapping of settings, found {type(content).__name__}.")
     _refuse_unknown(content, kind, where, "")
+    _refuse_endless(content, where, "")
     try:
         return pydantic.TypeAdapter(kind).validate_python(content, strict=False)
     except pydantic.ValidationError as error:
@@ -55,6 +57,15 @@ def _refuse_unknown(content: dict, kind: type, where: str, prefix: str) -> None:
         default = fields[key].default
         if isinstance(value, dict) and dataclasses.is_dataclass(default):
             _refuse_unknown(value, type(default), where, f"{prefix}{key}.")
+
+
+def _refuse_endless(content: object, where: str, place: str) -> None:
+    """Raise if a number is infinite or none: no setting means that, and comparisons let it through."""
+    parts = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list | tuple) else ()
+    for key, value in parts:
+        _refuse_endless(value, where, f"{place}.{key}" if place else str(key))
+    if isinstance(content, float) and not math.isfinite(content):
+        raise ConfigError(f"{where}: {place} is {content}; expected a finite number.")
 
 
 def read_config[T](path: Path, kind: type[T]) -> T:
@@ -96,8 +107,8 @@ def _override(content: dict, item: str) -> None:
     *parents, last = key.split(".")
     for parent in parents:
         if not isinstance(content.get(parent), dict):
-            content[key] = None
-            return
+            near = difflib.get_close_matches(parent, [name for name, part in content.items() if isinstance(part, dict)], n=1, cutoff=0.0)
+            raise ConfigError(f"--set {item}: {parent} has no settings of its own" + (f"; did you mean {near[0]}?" if near else "."))
         content = content[parent]
     try:
         content[last] = yaml.safe_load(value)

@@ -79,8 +79,11 @@ def evaluate(
 
     Raises:
         CheckpointError: a run cannot be used, or its data are not what they were.
-        ConfigError: nothing asks for the temperature, the data hold configurations a run was trained on, the part is empty, or the times do not fit.
+        ConfigError: a part is asked for and other data are given, nothing asks for the temperature, the data hold configurations a run was trained on,
+            the part is empty, or the times do not fit.
     """
+    if data and part:
+        raise ConfigError(f"{part} is a part of the run's own data; leave --part out, or --data.")
     if average and align == "order":
         raise ConfigError("predictions are averaged where the times that are predicted are long enough; with --align order they are compared with others.")
     folders = [runs] if isinstance(runs, Path) else list(runs)

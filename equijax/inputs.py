@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from equijax._types import HostPositions
 from equijax.errors import ConfigError, SnapshotError
-from equijax.least_squares import slopes
+from equijax.least_squares import selected_slopes
 from equijax.moments import Moments
 from equijax.periodic import minimum_image
 from equijax.snapshot import N_TYPES, Snapshot
@@ -191,11 +191,11 @@ def measure(snapshots: Iterable[Snapshot], inputs: InputConfig, targets: TargetC
     slope = np.zeros((descriptors.shape[1], N_TYPES, len(times)))
     mean, scale = target.pooled()
     if targets.centre == "configuration":
-        mean, scale = target.between()
+        mean, scale = target.within()
         for kind in range(N_TYPES):
             there = [k for k, count in enumerate(target.counts) if count[kind]]
             for t in range(len(times)):
-                slope[:, kind, t] = slopes(descriptors[there], np.array([target.means[k][kind, t] for k in there]))
+                slope[:, kind, t] = selected_slopes(descriptors[there], np.array([target.means[k][kind, t] for k in there]))
     energy_mean, energy_scale = energy.pooled() if inputs.needs_quench else (np.zeros((N_TYPES, 1)), np.ones((N_TYPES, 1)))
     reference = descriptors.mean(0)
     lengths = {end: float(np.sqrt(squared)) or 1.0 for end, squared in zip(inputs.displaced_to, reference[1:], strict=True)}

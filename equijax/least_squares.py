@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 
-def slopes(x: Float[np.ndarray, "n k"], y: Float[np.ndarray, "n"]) -> Float[np.ndarray, "k"]:
+def selected_slopes(x: Float[np.ndarray, "n k"], y: Float[np.ndarray, "n"]) -> Float[np.ndarray, "k"]:
     """Return the least-squares slopes of y on those columns of x that predict it best when each sample is left out in turn, and zero for the others.
 
     No column at all is among the choices. The error with sample i left out is e_i / (1 - h_ii), with residual e and leverage h of the whole fit

@@ -19,14 +19,19 @@ def pearson(predicted: Float[np.ndarray, "n"], measured: Float[np.ndarray, "n"])
     return float(x @ y / scale) if scale > 0 else float("nan")
 
 
-def noise_ceiling(first: Float[np.ndarray, "n"], second: Float[np.ndarray, "n"]) -> float:
+def noise_ceiling(first: Float[np.ndarray, "n"], second: Float[np.ndarray, "n"], share: float = 1.0) -> float:
     """Return the correlation a perfect model would reach with a propensity averaged over a finite number of trajectories.
 
-    With r the correlation between the two halves of the trajectories, the reliability of their mean is 2 r / (1 + r) (Spearman-Brown),
-    and the ceiling its square root.
+    With r the correlation between the two halves of M trajectories, the reliability of the mean of m is q r / (1 + (q - 1) r), q = 2 m / M
+    (Spearman and Brown), and the ceiling its square root; not a number where the halves do not correlate.
+
+    Args:
+        first: mean over the first half of the trajectories.
+        second: over the second.
+        share: m / M; 1 for the mean of all.
     """
-    r = pearson(first, second)
-    return float(np.sqrt(2 * r / (1 + r))) if r > 0 else float("nan")
+    r, q = pearson(first, second), 2 * share
+    return float(np.sqrt(q * r / (1 + (q - 1) * r))) if r > 0 else float("nan")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -32,7 +32,7 @@ class Moments:
         mean = (counts * means).sum(0) / total
         return mean, _positive(np.sqrt((counts * (variances + (means - mean) ** 2)).sum(0) / total))
 
-    def between(self) -> tuple[np.ndarray, np.ndarray]:
+    def within(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the mean of the configurations' means by type, and the standard deviation within configurations."""
         there = np.stack(self.counts)[..., None] > 0
         number = np.maximum(there.sum(0), 1)

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from equijax.domain import require_composition, require_density, require_energies
 from equijax.errors import SnapshotError
-from equijax.familiar import require_composition, require_density, require_energies
 from equijax.graph.graph import Graph, build_graph, displaced, paired
 from equijax.graph.neighbors import Searches
 from equijax.inputs import InputConfig, Positions, Statistics, graph_positions, length_scale, mean_gradient, node_features, restore

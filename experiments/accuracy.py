@@ -23,11 +23,12 @@ from experiments.scores import by_seed, paired
 from experiments.study import Study, legend_below, main, published
 
 RIDGE = dataclasses.replace(BASELINES["ridge-inherent"], targets=TargetConfig(centre="configuration"))
-"""On what the network reads, with the configurations' means predicted apart like the network's."""
+"""On inherent structures alone, with the configurations' means predicted apart like the network's."""
 
 AVERAGED = "averaged over successors"
 
 BOTH = dataclasses.replace(BASELINES["ridge"], targets=TargetConfig(centre="configuration"))
+"""On what the network reads, likewise."""
 
 
 def run(lab: Lab) -> dict:

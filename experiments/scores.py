@@ -33,7 +33,7 @@ def bars(found: dict, what: str = "pooled") -> tuple[np.ndarray, np.ndarray]:
 def paired(first: dict, second: dict, seed: int = 0) -> dict:
     """Return the mean difference of the per-configuration correlations of two models (t,) and its p-values.
 
-    The test flips the signs of the differences of whole configurations, each averaged over seeds: all flips where they are fewer than 2^14, random
+    The test flips the signs of the differences of whole configurations, each averaged over seeds: all flips where they are up to 2^14, random
     ones otherwise. p is the share of flips whose mean is as far from zero as the measured one; n configurations give no p below 2^(1-n).
     """
     if first["configurations"] != second["configurations"]:

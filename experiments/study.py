@@ -17,7 +17,7 @@ from equijax.bars import close_bars, listen
 from equijax.cli.common import open_cache
 from equijax.configs import to_dict
 from equijax.data.embedded import embedded_path
-from equijax.data.files import read_json, write_json
+from equijax.data.files import read_json, require_writable, write_json
 from equijax.errors import ConfigError, EquijaxError
 from equijax.versions import machine, versions
 from experiments.lab import Lab
@@ -60,6 +60,7 @@ def perform(study: Study, scale: str, data: tuple[Path, ...] = (), out: Path = R
             f"{study.name} compares {study.points} temperatures or more, and got {len(data)} data set{'s' if len(data) > 1 else ''}; make some with "
             "`equijax simulate laptop --out runs/liquid` and give --data runs/liquid/T0.64.h5 runs/liquid/T0.56.h5."
         )
+    require_writable(out)
     lab = Lab(SCALES[scale], data, runs, open_cache(), study.split)
     found = study.run(lab)
     content = {
@@ -83,6 +84,8 @@ def perform(study: Study, scale: str, data: tuple[Path, ...] = (), out: Path = R
 def redraw(study: Study, path: Path) -> Path:
     """Draw the figure of a study from its JSON alone; seeds that failed are named on it, and what it was drawn from and by in its metadata."""
     content = read_json(path)
+    if content.get("study") != study.name or "found" not in content:
+        raise ConfigError(f"{path}: is not a result of this study; run it again to have one.")
     figure = study.draw(content)
     if failed := content.get("failed seeds"):
         named = "; ".join(f"{one['networks']}, seed {one['seed']}" for one in failed)

@@ -111,7 +111,7 @@ def test_the_first_layer_is_a_bond_order_parameter():
 
 
 def test_filters_are_those_the_network_uses(toy):
-    """A network of one layer with a single neighbour type sees phi(r) alone: set every other weight by hand and compare."""
+    """The filters that are shown, summed over the neighbours of a particle, are the first layer's l = 0 messages."""
     config = dataclasses.replace(NetworkConfig(), layers=1, l_max=1, channels=2, cutoff=2.0, kernel="reference", mean_degree=1.0)
     graph = graph_of(toy)
     variables = fresh(Network(config), graph)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from equijax.least_squares import slopes
+from equijax.least_squares import selected_slopes
 
 
 def left_out(x, y):
@@ -19,7 +19,7 @@ def test_the_columns_are_those_that_predict_best_when_a_sample_is_left_out():
     for _ in range(20):
         x, noise = rng.standard_normal((9, 3)) * [1, 1e-2, 1e2] + [0, 5, -7], rng.standard_normal(9)
         y = x[:, 0] + 30 * x[:, 1] + noise
-        found = slopes(x, y)
+        found = selected_slopes(x, y)
         subsets = [np.array(mask, bool) for mask in np.ndindex(2, 2, 2)]
         best = min(subsets, key=lambda mask: left_out(x[:, mask], y))
         assert (found != 0).tolist() == best.tolist()
@@ -30,10 +30,10 @@ def test_the_columns_are_those_that_predict_best_when_a_sample_is_left_out():
 def test_what_predicts_nothing_or_never_changes_is_not_used():
     rng = np.random.default_rng(1)
     x = np.c_[np.full(50, 0.1), np.arange(50.0)]
-    assert slopes(x, 2 * x[:, 1]) == pytest.approx([0, 2])
-    assert not slopes(rng.standard_normal((6, 1)), np.arange(6) % 2 * 1.0).any()
+    assert selected_slopes(x, 2 * x[:, 1]) == pytest.approx([0, 2])
+    assert not selected_slopes(rng.standard_normal((6, 1)), np.arange(6) % 2 * 1.0).any()
 
 
 def test_three_samples_give_no_slope():
-    assert not slopes(np.arange(3.0)[:, None], np.arange(3.0)).any()
-    assert slopes(np.arange(4.0)[:, None], np.arange(4.0)) == pytest.approx([1])
+    assert not selected_slopes(np.arange(3.0)[:, None], np.arange(3.0)).any()
+    assert selected_slopes(np.arange(4.0)[:, None], np.arange(4.0)) == pytest.approx([1])

@@ -29,6 +29,16 @@ def test_the_ceiling_is_what_a_perfect_model_reaches():
     assert np.isnan(noise_ceiling(halves[0], -halves[1]))
 
 
+def test_the_ceiling_of_fewer_trajectories_is_that_of_theirs():
+    """Of 64 trajectories a quarter: the correlation of the truth with the mean of sixteen, which 20,000 particles give to 0.002."""
+    rng = np.random.default_rng(1)
+    truth = rng.standard_normal(20_000)
+    trajectories = truth + 6 * rng.standard_normal((64, 20_000))
+    halves = trajectories[:32].mean(0), trajectories[32:].mean(0)
+    assert noise_ceiling(*halves, 0.25) == pytest.approx(pearson(truth, trajectories[:16].mean(0)), abs=0.01)
+    assert noise_ceiling(*halves, 1.0) == noise_ceiling(*halves)
+
+
 def test_pooled_and_per_configuration_differ_by_the_configurations_means():
     parts = [scored(seed) for seed in range(3)]
     shifted = [Scored(s.name, s.types, s.predicted, s.measured + 10 * k, s.halves) for k, s in enumerate(parts)]

@@ -71,7 +71,7 @@ def test_se3_tells_left_from_right_and_e3_does_not():
     for parity in (False, True):
         apply, variables = start(dataclasses.replace(SMALL, parity=parity), graph)
         change = relative_difference(apply(variables, mirrored), apply(variables, graph))
-        assert (change < 1e-5) == parity
+        assert change < 1e-5 if parity else change > 1e-3
 
 
 @pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])

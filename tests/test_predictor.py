@@ -88,14 +88,17 @@ def test_gradients_sum_to_zero_for_a_translation_moves_nothing(x64):
 
 @pytest.mark.slow
 def test_predictions_do_not_see_beyond_the_receptive_field(x64):
-    """One layer sees one cutoff far, exactly; two layers two."""
-    snapshot = snapshot_with_minimum(6)
+    """One layer sees one cutoff far, exactly; two layers two, in a box with particles beyond that."""
+    snapshot = snapshot_with_minimum(9)
     distance = np.linalg.norm((d := snapshot.positions - snapshot.positions[0]) - snapshot.box * np.round(d / snapshot.box), axis=1)
     weights = np.zeros((len(snapshot), 2))
     weights[0] = 1
-    gradient = predictor(INPUTS["thermal"], layers=1).gradient(snapshot, weights)
-    assert not gradient[distance > 2.0].any()
-    assert gradient[(distance < 1.9) & (distance > 0)].all(axis=1).any()
+    for layers in (1, 2):
+        gradient = predictor(INPUTS["thermal"], layers=layers).gradient(snapshot, weights)
+        beyond = distance > 2.0 * layers
+        assert beyond.any()
+        assert not gradient[beyond].any()
+        assert gradient[(distance < 2.0 * layers - 0.1) & (distance > 2.0 * (layers - 1))].all(axis=1).any()
 
 
 def test_predictions_follow_the_statistics(x64):
@@ -119,7 +122,8 @@ def test_float32_predictions_are_close_to_float64():
         wanted = exact.predict(snapshot).propensity
         params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), exact.variables)
     single = Predictor(exact.network, jax.tree.map(jnp.asarray, params["params"]), jax.tree.map(jnp.asarray, params["batch_stats"]), inputs, exact.statistics)
-    assert np.abs(single.predict(snapshot).propensity - wanted).max() < 1e-5 * np.abs(wanted).max() * 10
+    # A float32 network of two layers rounds to 1e-5 of its outputs, which the scale of the targets multiplies.
+    assert np.abs(single.predict(snapshot).propensity - wanted).max() < 1e-4 * np.abs(wanted).max()
 
 
 def test_gradients_are_finite_where_a_particle_did_not_move_in_the_quench(x64):

@@ -70,7 +70,9 @@ def tetrahedrality(positions: Float[np.ndarray, "n 3"], box: Float[np.ndarray, "
 
 
 def susceptibility(fields: Sequence[Float[np.ndarray, "n"]], again: Sequence[Float[np.ndarray, "n"]] | None = None) -> float:
-    """Return N times the variance, over configurations, of the mean of a field: for the propensity, the isoconfigurational part of chi_4.
+    """Return N times the variance, over configurations, of the mean of a field.
+
+    Of the propensity, it is what the initial configuration decides of the fluctuations of mobility.
 
     Args:
         fields: the value each particle carries, by configuration.

@@ -29,6 +29,12 @@ class PerceptronConfig:
     epochs: int = 40
     batch: int = 256
 
+    def __post_init__(self) -> None:
+        if not self.hidden or not self.weight_decays or min(self.epochs, self.batch, *(width for widths in self.hidden for width in widths)) < 1:
+            raise ConfigError(f"perceptron: {self}: expected at least one of hidden and weight_decays, and widths, epochs and batch of 1 or more.")
+        if self.learning_rate <= 0 or min(self.weight_decays) < 0:
+            raise ConfigError(f"perceptron: {self}: learning_rate must be positive, weight_decays not negative.")
+
 
 @dataclasses.dataclass(frozen=True)
 class GraphNetworkConfig:
@@ -49,6 +55,12 @@ class GraphNetworkConfig:
     passes: int = 7
     learning_rates: tuple[float, ...] = (1e-3, 3e-4)
     epochs: int = 60
+
+    def __post_init__(self) -> None:
+        if not self.learning_rates or min(self.learning_rates) <= 0 or self.cutoff <= 0 or min(self.width, self.passes, self.epochs) < 1:
+            raise ConfigError(
+                f"graph_network: {self}: expected at least one of learning_rates, these and the cutoff positive, and width, passes and epochs of 1 or more."
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +96,13 @@ class BaselineConfig:
     def __post_init__(self) -> None:
         if self.targets.centre == "configuration" and not self.needs_quench:
             raise ConfigError("targets.centre = configuration needs inherent structures: a configuration's mean is predicted from its inherent energy.")
+
+    @property
+    def unread(self) -> set[str]:
+        """Names of the settings that this model does not read."""
+        own = {"ridge": {"features", "descriptors"}, "perceptron": {"features", "descriptors", "perceptron"}, "graph_network": {"graph_network"}}[self.model]
+        unread = {"features", "descriptors", "perceptron", "graph_network"} - own
+        return unread | {"descriptors"} if self.features != "bond-order" else unread
 
     @property
     def inputs(self) -> InputConfig:

@@ -1,7 +1,8 @@
 """Hand-written descriptors of a particle's surroundings: radial densities, bond-order parameters, energy, and their neighbour averages.
 
 As in Boattini, Smallenburg and Filion, Phys. Rev. Lett. 127, 088007 (2021): G(r0) counts neighbours of a type in a soft shell at r0,
-q_l(r0) = |sum_j w_j Y_l(r_ij)| measures their angular order, and each generation averages a descriptor over the neighbourhood.
+q_l(r0) = [4 pi / (2l + 1) sum_m |sum_j w_j Y_lm(r_ij) / sum_j w_j|^2]^(1/2), with w_j = exp(-(r_ij - r0)^2 / 2 d^2), their angular order, and each
+generation averages a descriptor over the neighbourhood, x_i' = (x_i + sum_j e^(-r_ij) x_j) / (1 + sum_j e^(-r_ij)).
 """
 
 import dataclasses

@@ -11,8 +11,8 @@ from equijax.baselines.config import BaselineConfig
 from equijax.baselines.features import Features
 from equijax.baselines.perceptron import Perceptron
 from equijax.baselines.ridge import Ridge
+from equijax.domain import require_composition
 from equijax.errors import ConfigError
-from equijax.familiar import require_composition
 from equijax.inputs import Statistics, measure, restore, standardise
 from equijax.predictor import Prediction
 from equijax.snapshot import Snapshot

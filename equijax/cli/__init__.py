@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
         # Files are closed by now. Threads that read ahead would only complain of the end of the interpreter: they end with the process.
         os._exit(2)
     except OSError as error:
-        _stop(f"{error.filename or 'a file'}: {error.strerror or error}.")
+        _stop(f"{error.filename or 'a file'}: {error.strerror or str(error).rstrip('.')}.")
 
 
 def _data_help() -> None:

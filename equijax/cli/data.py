@@ -83,7 +83,7 @@ def convert(sources: Annotated[Paths, tyro.conf.Positional], out: Path, quench: 
         sources: files, folders or archives.
         out: the file to write, .h5 or .extxyz.
         quench: add inherent structures where they are missing (of the Kob-Andersen potential).
-        single: store single precision: half the size.
+        single: a store in single precision: half the size.
     """
     from equijax.data.convert import write_snapshots
     from equijax.data.samples import Quenches

@@ -83,7 +83,11 @@ def _fit_baseline(name: str, out: Path, flags: dict, resume: bool, settings: tup
     if flags["epochs"] is not None:
         raise ConfigError("--epochs is of networks; of a baseline, --set perceptron.epochs=20 or --set graph_network.epochs=20.")
     base = BASELINES[name] if name in BASELINES else read_config(Path(name), BaselineConfig)
-    score = train_baseline(with_settings(base, flags, settings), out, open_cache())
+    config = with_settings(base, flags, settings)
+    ignored = next((item for item in settings if item.partition("=")[0].partition(".")[0] in config.unread), None)
+    if ignored:
+        raise ConfigError(f"--set {ignored}: {name} does not read that; leave it out.")
+    score = train_baseline(config, out, open_cache())
     if score is not None:
         print(f"Validation r = {score:.3f} (mean of pooled and per configuration, A particles).")
     print(f"Measure it on other configurations: equijax evaluate {out}")

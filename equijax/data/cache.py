@@ -1,4 +1,4 @@
-"""Work that need not be done twice: quenches and neighbour pairs, on disk, by the content they come from."""
+"""Work that need not be done twice: quenches, neighbour pairs, cages and short dynamics, on disk, by the content they come from."""
 
 import hashlib
 from collections.abc import Mapping

@@ -5,7 +5,7 @@ import functools
 from equijax.data.cache import Cache, content_key
 from equijax.data.short_dynamics import ShortDynamics
 from equijax.errors import ConfigError
-from equijax.md.cage import DURATION, RADIUS, RELAXATION, SETTLING, STRIDE, WALKERS, CageFinder
+from equijax.md.cage import DURATION, EVERY, RADIUS, RELAXATION, SETTLING, STRIDE, WALKERS, CageFinder
 from equijax.snapshot import Snapshot
 
 
@@ -40,7 +40,7 @@ class Cages:
         if snapshot.cage_positions is not None:
             return snapshot
         temperature = self._dynamics.temperature_of(snapshot)
-        key = content_key(snapshot.positions, snapshot.types, snapshot.box, temperature, self.radius, SETTLING, DURATION, RELAXATION, STRIDE, self.walkers)
+        key = content_key(snapshot.positions, snapshot.types, snapshot.box, temperature, self.radius, SETTLING, DURATION, EVERY, RELAXATION, STRIDE, self.walkers)
         known = self._cache.get("cages", key)
         if known is None:
             # The seed is of the content: the same numbers have the same cages, in whichever file they are.

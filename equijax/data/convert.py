@@ -19,7 +19,7 @@ def write_snapshots(path: Path, snapshots: Iterable[Snapshot], single: bool = Fa
     """Write a native store or an extxyz file by its suffix; return how many configurations there were.
 
     Raises:
-        DataFormatError: no writer for that suffix.
+        DataFormatError: no writer for that suffix, or single precision is asked of extxyz.
     """
     if path.suffix in {".h5", ".hdf5"}:
         with StoreWriter(path, single) as writer:
@@ -27,6 +27,8 @@ def write_snapshots(path: Path, snapshots: Iterable[Snapshot], single: bool = Fa
                 writer.append(snapshot)
         return writer.count
     if path.suffix in {".extxyz", ".xyz"}:
+        if single:
+            raise DataFormatError(f"{path}: single precision is for stores (.h5); extxyz has eight decimals.")
         return write_extxyz(path, snapshots)
     raise DataFormatError(f"{path}: no writer for this kind of file; expected .h5 or .extxyz.")
 

@@ -34,7 +34,9 @@ class Sample(flax.struct.PyTreeNode):
 
 
 class Quenches:
-    """Gives snapshots their inherent structures, from the file, the cache, or a quench.
+    """Gives snapshots their inherent structures, from the file, the cache, or a quench with the Kob-Andersen potential.
+
+    Files do not know their potential: those of another mixture must bring inherent positions and energies both.
 
     Args:
         cache: where finished quenches are kept.

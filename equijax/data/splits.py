@@ -66,7 +66,7 @@ def links(names: Iterable[str]) -> list[str]:
     return [name for name in names if name.startswith(f"{origin(name)}#link")]
 
 
-def with_ends(split: Split, names: Sequence[str]) -> Split:
+def with_derived(split: Split, names: Sequence[str]) -> Split:
     """Return the split with everything that stems from its training configurations in the training part; what stems from others is left out.
 
     Raises:
@@ -106,7 +106,7 @@ def split_names(names: Sequence[str], validation: float, test: float, seed: int)
     if held + tested > len(unique) or held + tested == len(unique) + len(along):
         raise ConfigError(f"{len(unique)} configurations cannot give {held} for validation and {tested} for the test and leave one to train; add data or ask for less.")
     order = [unique[i] for i in np.random.default_rng(seed).permutation(len(unique))]
-    return with_ends(Split((*order[held + tested :], *along), tuple(order[:held]), tuple(order[held : held + tested])), names)
+    return with_derived(Split((*order[held + tested :], *along), tuple(order[:held]), tuple(order[held : held + tested])), names)
 
 
 def _refuse_lost(names: Sequence[str]) -> None:

@@ -28,7 +28,7 @@ class PairPotential:
             rows = getattr(self, name)
             if not rows or any(len(row) != len(rows) for row in rows) or any(rows[i][j] != rows[j][i] for i in range(len(rows)) for j in range(i)):
                 raise ConfigError(f"potential.{name} is {[list(row) for row in rows]}; expected a symmetric table with a row and a column for each type.")
-        if len(self.epsilon) != len(self.sigma) or min(map(min, self.sigma)) <= 0 or not self.cut > 0:
+        if len(self.epsilon) != len(self.sigma) or not all(0 < length < np.inf for row in self.sigma for length in row) or not 0 < self.cut < np.inf:
             raise ConfigError(f"potential: {len(self.epsilon)} rows of epsilon, {len(self.sigma)} of sigma, cut {self.cut}: as many rows of both, and positive lengths.")
 
     @property

@@ -41,7 +41,10 @@ def averages(displacements: Float[np.ndarray, "*any n d"], is_a: np.ndarray) -> 
 
 
 def chi_4(overlaps: Float[np.ndarray, "samples *any"], particles: int) -> Float[np.ndarray, "*any"]:
-    """Return the dynamic susceptibility, N (<Q^2> - <Q>^2) over samples, without bias for few of them (Lacevic et al. 2003)."""
+    """Return the dynamic susceptibility, N (<Q^2> - <Q>^2) over samples of the self overlap, without bias for few of them.
+
+    Lacevic et al. (2003) have a further factor 1 / (density T).
+    """
     return particles * overlaps.var(0, ddof=1)
 
 
@@ -58,20 +61,3 @@ def relaxation_time(times: Float[np.ndarray, "t"], scattering: Float[np.ndarray,
     k = below[0]
     share = (scattering[k - 1] - np.exp(-1)) / (scattering[k - 1] - scattering[k])
     return float(np.exp((1 - share) * np.log(times[k - 1]) + share * np.log(times[k])))
-
-
-def ceiling_of(first: Float[np.ndarray, "n"], second: Float[np.ndarray, "n"], trajectories: int, counts: list[int]) -> Float[np.ndarray, "counts"]:
-    """Return the noise ceiling of a propensity from each of some numbers of trajectories (Spearman-Brown).
-
-    With r the correlation between the two halves of M trajectories, the reliability of the mean of m is R = q r / (1 + (q - 1) r), q = 2 m / M,
-    and no model can correlate better than its square root.
-
-    Args:
-        first: mean over the first half of the trajectories.
-        second: over the second.
-        trajectories: M.
-        counts: the m to return the ceiling for.
-    """
-    r = np.corrcoef(first, second)[0, 1]
-    q = 2 * np.asarray(counts) / trajectories
-    return np.sqrt(np.clip(q * r / (1 + (q - 1) * r), 0, 1))

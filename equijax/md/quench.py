@@ -10,7 +10,7 @@ import numpy as np
 from jax_md import minimize
 
 from equijax._types import HostBox
-from equijax.errors import ConvergenceError, SnapshotError
+from equijax.errors import ConfigError, ConvergenceError, SnapshotError
 from equijax.graph.neighbors import Searches, check_cutoff
 from equijax.graph.tables import Tables, fixed_point
 from equijax.md.forces import PairForces
@@ -56,7 +56,8 @@ class Quencher:
         tables: method of the neighbour tables, "auto", "native" or "jax-md".
 
     Raises:
-        SnapshotError: the box is too small for cutoff and skin.
+        SnapshotError: the box is too small for the cutoff.
+        ConfigError: the tolerance or the number of steps is not positive.
     """
 
     def __init__(
@@ -70,6 +71,8 @@ class Quencher:
     ) -> None:
         self.box, self.potential, self.tolerance, self.max_steps = np.asarray(box, np.float64), potential, tolerance, max_steps
         self.progress, self.tables = progress, tables
+        if not 0 < tolerance < np.inf or max_steps < 1:
+            raise ConfigError(f"a quench to forces of {tolerance} in {max_steps} steps; expected a positive tolerance, and 1 step or more.")
         check_cutoff(self.box, potential.cutoff)
         self._searches = Searches(potential.cutoff)
         self._descents: dict[bytes, _Descent] = {}

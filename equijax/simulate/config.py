@@ -34,9 +34,9 @@ class Mixture:
     def __post_init__(self) -> None:
         if self.dimensions not in (2, 3):
             raise ConfigError(f"mixture.dimensions is {self.dimensions}; expected 2 or 3.")
-        if self.particles < 8 or not 0 <= self.share_b <= 0.9 or not self.density > 0:
+        if self.particles < 8 or not 0 <= self.share_b <= 0.9 or not 0.01 <= self.density <= 100:
             raise ConfigError(
-                f"mixture: particles {self.particles} (8 or more), share_b {self.share_b} (0 to 0.9), density {self.density} (positive): one is out of range."
+                f"mixture: particles {self.particles} (8 or more), share_b {self.share_b} (0 to 0.9), density {self.density:g} (0.01 to 100): one is out of range."
             )
         if len(self.potential.sigma) != 2:
             raise ConfigError(f"mixture.potential has {len(self.potential.sigma)} types; expected 2, A and B.")
@@ -102,7 +102,7 @@ class SimulateConfig:
     bonds: bool = True
     engine: Literal["jax-md", "lammps"] = "jax-md"
     lammps: str = "lmp"
-    tables: str = "auto"
+    tables: Literal["auto", "native", "jax-md"] = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -117,13 +117,19 @@ class SimulateConfig:
             raise ConfigError(f"trajectories is {self.trajectories}; along a chain every configuration has 2, the one that led to it and the one that leaves it.")
         if not self.times or not all(0 < t < float("inf") for t in self.times) or any(b <= a for a, b in zip(self.times, self.times[1:], strict=False)):
             raise ConfigError(f"times are {list(self.times)}; expected increasing positive numbers, in units of the relaxation time.")
-        for name in ("time_step", "waiting", "spacing", "longest_wait", "cage_radius"):
+        if not 1e-6 <= self.time_step <= 1:
+            raise ConfigError(f"time_step is {self.time_step:g}; expected 1e-6 to 1 (0.005 is usual).")
+        for name in ("waiting", "spacing", "longest_wait", "cage_radius"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ConfigError(f"{name} is {getattr(self, name)}; expected a positive number.")
         if self.tau_alpha is not None and (len(self.temperatures) > 1 or not 0 < self.tau_alpha < float("inf")):
             raise ConfigError(f"tau_alpha is {self.tau_alpha} for the temperatures {list(self.temperatures)}; expected a positive number, and one temperature.")
-        if self.seed < 0:
-            raise ConfigError(f"seed is {self.seed}; expected 0 or more.")
+        if self.lammps != SimulateConfig.lammps and self.engine != "lammps":
+            raise ConfigError(f"lammps is {self.lammps!r}, but the engine is {self.engine}; give --engine lammps too.")
+        if self.cage_radius != SimulateConfig.cage_radius and not self.cage:
+            raise ConfigError(f"cage_radius is {self.cage_radius}, but no cages are asked for; set cage=true too.")
+        if not 0 <= self.seed < 2**32:
+            raise ConfigError(f"seed is {self.seed}; expected 0 to {2**32 - 1}.")
 
     @property
     def of_liquid(self) -> "SimulateConfig":

@@ -62,6 +62,10 @@ class Engine(Protocol):
         """
         ...
 
+    def close(self) -> object:
+        """Remove what it keeps on disk, with all its sessions."""
+        ...
+
     def session(self, ensemble: Ensemble, positions: Float[np.ndarray, "r n d"], momenta: Float[np.ndarray, "r n d"], seed: int) -> Session:
         """Put replicas on their way.
 
@@ -95,6 +99,9 @@ class JaxMd:
         """See `Engine.prepare`."""
         for ensemble in ensembles:
             self._dynamics(ensemble, 1)
+
+    def close(self) -> None:
+        """See `Engine.close`."""
 
     def session(self, ensemble: Ensemble, positions: np.ndarray, momenta: np.ndarray, seed: int) -> "JaxMdSession":
         """See `Engine.session`."""

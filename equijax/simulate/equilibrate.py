@@ -95,6 +95,11 @@ def _parts(replicas: int) -> int:
     return max(1, -(-SAMPLES // replicas))
 
 
+def waiting_time(config: SimulateConfig) -> float:
+    """Return the length of each half of the waiting time, in tau_alpha: longer than asked for where there are few replicas."""
+    return max(config.waiting, PART * _parts(config.replicas))
+
+
 def compare(positions: Float[np.ndarray, "frames r n d"], energies: Float[np.ndarray, "frames r"], spacing: float, is_a: np.ndarray) -> Halves:
     """Compare the halves of a stage.
 
@@ -148,7 +153,7 @@ class _Wait:
     def __init__(self, engine: Engine, config: SimulateConfig, temperature: float, is_a: np.ndarray, kept: Path, tell: Callable) -> None:
         self.engine, self.config, self.temperature, self.is_a, self.kept, self.tell = engine, config, temperature, is_a, kept, tell
         self.ensemble = Ensemble(config.thermostat, temperature, config.time_step)
-        self.waiting = max(config.waiting, PART * _parts(config.replicas))
+        self.waiting = waiting_time(config)
         self.frames = max(FRAMES, 2 * round(3 * self.waiting))
         stored = pieces.load(kept)
         if stored is None:

@@ -22,7 +22,7 @@ class Propensity:
         halves: mean displacement of each particle over the first and the second half of the trajectories.
         broken: share of its bonds that each particle has lost, mean over the trajectories; None if not asked for.
         scattering, squared, overlaps: F_s(k, t), mean squared displacement and overlap of the A particles in each trajectory.
-        drift: change of the total energy per particle from the first time to the last, the largest over the trajectories.
+        drift: change of the total energy per particle from the start to the last time, the largest over the trajectories.
     """
 
     times: Float[np.ndarray, "t"]

@@ -32,11 +32,19 @@ class Lammps:
 
     Raises:
         ConfigError: there is no such program.
+
+    Its sessions keep their files in a temporary folder until `close`, or as long as it lives.
     """
 
     def __init__(self, system: System, command: str = "lmp") -> None:
         self.system = system
-        self.command = _found(shlex.split(command))
+        try:
+            self.command = _found(shlex.split(command))
+        except ValueError as error:
+            raise ConfigError(f"lammps is {command!r}, which no shell would take ({error}).") from None
+        self.folder = Path(tempfile.mkdtemp(prefix="equijax-lammps-"))
+        self.close = weakref.finalize(self, shutil.rmtree, self.folder, True)
+        """Removes the files of all its sessions."""
 
     def prepare(self, *ensembles: Ensemble) -> None:
         """See `equijax.simulate.engine.Engine`: what LAMMPS cannot do it says when it is called."""
@@ -64,7 +72,7 @@ class LammpsSession:
 
     def __init__(self, engine: Lammps, ensemble: Ensemble, positions: np.ndarray, momenta: np.ndarray, seed: int) -> None:
         self.engine, self.ensemble, self.seed = engine, ensemble, seed
-        self._path = Path(tempfile.mkdtemp(prefix="equijax-lammps-"))
+        self._path = Path(tempfile.mkdtemp(dir=engine.folder))
         weakref.finalize(self, shutil.rmtree, self._path, True)
         self._calls = 0
         # LAMMPS wants particles inside the box: the images they were in are added again when positions are read.
@@ -120,6 +128,8 @@ class LammpsSession:
             said = [line for line in (result.stdout + result.stderr).splitlines() if "ERROR" in line] or [f"exit code {result.returncode}"]
             more = "; look at time step, density and temperature" if "ERROR" in said[0] else f": {result.stderr.strip()[-300:]}"
             raise ConvergenceError(f"LAMMPS stopped: {said[0].strip()} (called as {shlex.join(call)}){more}.")
+        if not (self._path / f"{self._replicas - 1}.dump").exists():
+            raise ConfigError(f"{shlex.join(call)} ended without an error and wrote nothing: it is not LAMMPS; set lammps to how that is called.")
         tables = [np.loadtxt(self._path / f"{r}.dump", skiprows=9, ndmin=2) for r in range(self._replicas)]
         d = self.engine.system.dimensions
         self._positions = np.stack([table[:, 1 : 1 + d] for table in tables]) + self._offset

@@ -1,5 +1,6 @@
 """A simulated data set from nothing, in pieces that survive an interruption."""
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable
@@ -31,8 +32,8 @@ MAY_CHANGE = ("temperatures", "configurations", "longest_wait", "lammps")
 """Settings that a resumed simulation may change: configurations and temperatures are added to those that there are (or one that came to no equilibrium left
 out), and the others decide how long is waited, and how a program is called."""
 
-Tell = Callable[[str, float, int], None]
-"""Called with what is being done, the time units it takes, and the steps just taken."""
+Tell = Callable[..., None]
+"""Called with what is being done, the time units it takes, the steps just taken, and `replicas` where they are not those of the config."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,30 +86,34 @@ def simulate(
         CheckpointError: there is none to resume, or it was begun with another config.
         ConvergenceError: a liquid does not come to equilibrium, or the dynamics blew up.
     """
-    _check_folder(config, folder, resume)
+    left_out = _check_folder(config, folder, resume)
+    if left_out:
+        stay, now = (", ".join(f"{t:g}" for t in temperatures) for temperatures in (left_out, config.temperatures))
+        say(f"T = {stay} in {folder} stays as it is; config and report will be of T = {now} alone. Give all temperatures to have all of them there.")
     system = make_system(config.mixture, config.of_liquid.seed)
-    engine = make_engine(config, system)
-    parts = [_Temperature(config, temperature, system, engine, folder / f"T{temperature:g}", tell, say) for temperature in config.temperatures]
-    write_json(folder / "config.json", to_dict(config))
     measured = []
-    for part in parts:
-        one = part.run()
-        with StoreWriter(one.store, single=True) as writer:
-            for file in one.files:
-                with Store(file) as store:
-                    writer.append(store[0])
-        measured.append(one)
-        done(one)
+    with contextlib.closing(make_engine(config, system)) as engine:
+        parts = [_Temperature(config, temperature, system, engine, folder / f"T{temperature:g}", tell, say) for temperature in config.temperatures]
+        write_json(folder / "config.json", to_dict(config))
+        for part in parts:
+            one = part.run()
+            with StoreWriter(one.store, single=True) as writer:
+                for file in one.files:
+                    with Store(file) as store:
+                        writer.append(store[0])
+            measured.append(one)
+            done(one)
     write_json(folder / "run.json", {"config": to_dict(config), "versions": versions(), "machine": machine()})
     return measured
 
 
-def _check_folder(config: SimulateConfig, folder: Path, resume: bool) -> None:
+def _check_folder(config: SimulateConfig, folder: Path, resume: bool) -> list[float]:
+    """Return the temperatures that the folder has and the config has not."""
     written = folder / "config.json"
     if not resume:
         if written.exists():
             raise ConfigError(f"{folder}: already holds a simulation; go on with it by --resume, or choose another folder.")
-        return
+        return []
     if not written.exists():
         raise CheckpointError(f"{folder}: holds no simulation to resume; leave --resume out to start one.")
     before, now = to_dict(stored({"config": read_json(written, CheckpointError)}, "config", SimulateConfig)), to_dict(config)
@@ -117,6 +122,7 @@ def _check_folder(config: SimulateConfig, folder: Path, resume: bool) -> None:
             raise CheckpointError(
                 f"{folder}: the simulation was begun with {key} = {before[key]}, now it is {now[key]}; to go on as it was begun, give {written} in place of a preset."
             )
+    return [temperature for temperature in before["temperatures"] if temperature not in now["temperatures"]]
 
 
 class _Temperature:
@@ -151,7 +157,8 @@ class _Temperature:
         config, files = self.config, []
         samples = self._samples(equilibrium)
         for number, positions in enumerate(samples):
-            tell = functools.partial(self.tell, f"T = {self.temperature:g}, configuration {number + 1} of {config.configurations}", steps[-1] * config.time_step)
+            about = f"T = {self.temperature:g}, configuration {number + 1} of {config.configurations}"
+            tell = functools.partial(self.tell, about, steps[-1] * config.time_step, replicas=config.trajectories)
             ensemble = functools.partial(
                 propensity, self.engine, self.system, self._ensemble, positions, config.trajectories, steps, self._seed(number), config.bonds, tell
             )

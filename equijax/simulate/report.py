@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 
 from equijax.analysis.plots import save
 from equijax.data.files import write_json
-from equijax.md.observables import WAVE_NUMBER, ceiling_of, chi_4, relaxation_time
+from equijax.md.observables import WAVE_NUMBER, chi_4, relaxation_time
 from equijax.md.structure import pair_correlation, structure_factor
+from equijax.metrics import noise_ceiling
 from equijax.simulate.pipeline import Measured
 
 STRUCTURES = 8
@@ -53,7 +54,7 @@ def summary(one: Measured) -> dict:
         "pair_correlation": {name: values.tolist() for name, values in pair_correlation(one.system, some).items()},
         "structure_factor": {name: values.tolist() for name, values in structure_factor(one.system, some).items()},
         "ceiling_trajectories": counts,
-        "noise_ceiling": [ceiling_of(halves[0, :, t], halves[1, :, t], trajectories, counts).tolist() for t in range(len(times))],
+        "noise_ceiling": [[noise_ceiling(halves[0, :, t], halves[1, :, t], count / trajectories) for count in counts] for t in range(len(times))],
     }
 
 

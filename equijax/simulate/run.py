@@ -10,6 +10,7 @@ from equijax.configs import read_config, with_settings
 from equijax.md.cage import DURATION, SETTLING, STRIDE, WALKERS
 from equijax.md.kob_andersen import KOB_ANDERSEN
 from equijax.simulate.config import PRESETS, SimulateConfig
+from equijax.simulate.equilibrate import waiting_time
 from equijax.simulate.liquid import expected_time
 from equijax.simulate.pipeline import Measured, simulate
 from equijax.simulate.report import lines, summary, write_report
@@ -22,7 +23,7 @@ QUENCH = {"cpu": 1e-3, "gpu": 1e-4, "tpu": 1e-4}
 """Seconds a particle of one quench, likewise: on one core of a CPU, the others are guesses."""
 
 WAITS = 4.5
-"""All stages of waiting together, in units of config.waiting: one is 2.2 or more, those before it find out how long it must be, and one may have to be repeated."""
+"""All stages of waiting together, in units of the waiting time: one is 2.2 or more, those before it find out how long it must be, and one may have to be repeated."""
 
 
 def run(name: str, folder: Path, resume: bool, changes: dict, settings: tuple[str, ...]) -> None:
@@ -71,7 +72,7 @@ def estimate(config: SimulateConfig) -> str:
         tau = expected_time(temperature) / config.time_step
         length = config.times[-1] * (tau if config.tau_alpha is None else config.tau_alpha / config.time_step)
         rounds = -(-config.configurations // config.replicas)
-        steps += config.replicas * tau * WAITS * config.waiting
+        steps += config.replicas * tau * WAITS * waiting_time(config)
         if config.chain:
             steps += config.replicas * length * (rounds + 1)
         else:
@@ -107,7 +108,7 @@ class _Meter:
         """Print a sentence above the bar."""
         Bar.write(sentence)
 
-    def tell(self, about: str, length: float, steps: int) -> None:
+    def tell(self, about: str, length: float, steps: int, replicas: int | None = None) -> None:
         """Move the bar on; a new one begins where something else is done."""
         if about != self._about:
             self.__exit__()
@@ -118,8 +119,7 @@ class _Meter:
         assert self._bar is not None
         assert self._bar.total is not None
         self._steps += steps
-        replicas = self.config.trajectories if ", configuration " in about else self.config.replicas
-        rate = self._steps * replicas * self.config.mixture.particles / max(time.perf_counter() - self._started, 1e-9)
+        rate = self._steps * (replicas or self.config.replicas) * self.config.mixture.particles / max(time.perf_counter() - self._started, 1e-9)
         self._bar.set_postfix_str(f"{rate / 1e6:.2f} M atom-steps/s", refresh=False)
         # Whole steps may take a little longer than what was asked for.
         self._bar.update(min(steps * self.config.time_step, self._bar.total - self._bar.n))

@@ -36,8 +36,8 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         if self.method not in get_args(Method):
             raise ConfigError(f"optimizer.method is {self.method!r}; expected {' or '.join(get_args(Method))}.")
-        if not (self.learning_rate > 0 and 0 <= self.ema < 1 and self.clip > 0 and self.weight_decay >= 0 and self.warmup_steps >= 0):
-            raise ConfigError(f"optimizer: {self}: learning_rate and clip must be positive, ema in [0, 1), weight_decay and warmup_steps not negative.")
+        if not (self.learning_rate > 0 and 0 <= self.ema < 1 and self.clip > 0 and min(self.weight_decay, self.warmup_steps, self.final_fraction) >= 0):
+            raise ConfigError(f"optimizer: {self}: learning_rate and clip must be positive, ema in [0, 1), weight_decay, warmup_steps and final_fraction not negative.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,11 +56,12 @@ class TrainConfig:
         patience: epochs without a better validation before stopping.
         start_from: folder of an earlier run of the same network, or the name of one that ships with equijax, whose best weights are taken in the place of
             random ones: pre-training. Times may differ; the linear heads of fewer times are those of its last ones, those of more begin anew.
-        trajectory_noise: a configuration of m trajectories weighs 1 / (1 + trajectory_noise / m) in the loss; m is the fewest at a time that is
-            trained on. The variance of the displacements of single trajectories around the propensity, in units of what the network leaves unexplained of
-            the propensity itself, is about 12 near the relaxation time; with all of it a few ensembles outweigh many single trajectories (`ends` takes
-            less). Matters where numbers of trajectories differ.
-        mirror: show every other configuration as its mirror image; the propensity does not know left from right.
+        trajectory_noise: c in the weight 1 / (1 + c / m) that a configuration has in the loss if its propensity is the mean over m trajectories (the fewest
+            at a time that is trained on). c is the variance between single trajectories, divided by the variance of the propensity that the network
+            cannot explain: about 12 near the relaxation time. A smaller c (2 in `ends`) keeps a few ensembles from outweighing many single
+            trajectories. Matters where numbers of trajectories differ.
+        mirror: show each configuration, at each step with probability 1/2, as its mirror image; the propensity does not know left from right. Changes nothing
+            where the network does not either (`network.parity`).
         checkpoint_every: epochs between checkpoints, at least.
         checkpoint_seconds: and seconds, at least; the last epoch always has one.
         seed: of weights, order and mirrors.

@@ -100,7 +100,13 @@ def train(config: TrainConfig, folder: Path, cache: Cache, resume: bool = False,
         step = make_step(network, optimizer, config.optimizer.ema, mesh, config.mirror, config.seed)
         with closing(RunLog(folder, int(state.step))) as log:
             loop = _Loop(config, batches, step, mesh, checkpoints, log, validate, meta, source.snapshots.names, quiet)
-            return loop.run(state, progress)
+            try:
+                return loop.run(state, progress)
+            except TrainingError:
+                if checkpoints.latest() is None:
+                    # Nothing is worth resuming: the next try, with other settings, may have the folder.
+                    (folder / "config.json").unlink()
+                raise
 
 
 def _started_from(state: TrainState, prepared: Prepared, inputs: InputConfig, run: Path) -> tuple[TrainState, list[str]]:
@@ -171,9 +177,19 @@ def _check_folder(config: TrainConfig, folder: Path, resume: bool) -> None:
         # Data may lie elsewhere than when the run began: `_check_data` knows them by what they hold.
         changed = next((key for key in now if key != "data" and before[key] != now[key]), None)
         if changed:
-            raise CheckpointError(f"{folder}: the run was made with {changed} = {before[changed]}, now it is {now[changed]}; resume with the config of the run.")
+            place, old, new = _difference(changed, before[changed], now[changed])
+            raise CheckpointError(f"{folder}: the run was made with {place} = {old}, now it is {new}; resume it by train {written} --resume, or start another.")
     elif written.exists():
         raise ConfigError(f"{folder}: already holds a run; resume it with --resume or choose another folder.")
+
+
+def _difference(place: str, before: object, now: object) -> tuple[str, object, object]:
+    """Return the first setting within two settings that differ in which they do, by its full name."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in now:
+            if before.get(key) != now[key]:
+                return _difference(f"{place}.{key}", before.get(key), now[key])
+    return place, before, now
 
 
 @dataclasses.dataclass(frozen=True)

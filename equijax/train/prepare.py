@@ -10,7 +10,7 @@ from equijax.data.cache import Cache, content_key
 from equijax.data.completed import Completed
 from equijax.data.samples import Capacity, PairFinder, SampleSource
 from equijax.data.snapshots import SnapshotSet
-from equijax.data.splits import Split, ensembles, ensembles_or_all, singles, split_names, with_ends
+from equijax.data.splits import Split, ensembles, ensembles_or_all, singles, split_names, with_derived
 from equijax.errors import ConfigError
 from equijax.graph.graph import slot_capacity
 from equijax.inputs import Statistics, measure
@@ -66,7 +66,7 @@ def prepare(config: TrainConfig, cache: Cache, quiet: bool = False, split: Split
         EquijaxError: data or config are not usable.
     """
     snapshots = SnapshotSet.read(config.data)
-    split = split_names(snapshots.names, config.validation, config.test, config.split_seed) if split is None else with_ends(split, snapshots.names)
+    split = split_names(snapshots.names, config.validation, config.test, config.split_seed) if split is None else with_derived(split, snapshots.names)
     measured = ensembles_or_all(split.train)
     if not config.trajectory_noise and ensembles(split.train) and singles(split.train):
         raise ConfigError("some training data are known by single trajectories, which must not weigh as much as ensembles; set trajectory_noise (2 in `ends`).")

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.special import eval_legendre
 
 from equijax.baselines import physics
 from equijax.baselines.descriptors import DescriptorConfig, descriptors
@@ -40,6 +41,24 @@ def test_radial_descriptors_count_neighbours():
     inside = np.bincount(pairs.receivers, (distance > 0.675) & (distance < 2.325), len(snapshot))
     assert count.mean() == pytest.approx(inside.mean(), rel=0.01)  # each shell stands for half a spacing on both sides
     assert pearson(count, inside) > 0.9  # soft shells at the two ends
+
+
+def test_bond_order_parameters_equal_the_addition_theorem():
+    """q_l^2 = sum_jk w_j w_k P_l(cos psi_jk) / (sum_j w_j)^2 over the neighbours of a type; to the single precision of the harmonics."""
+    snapshot = toy_snapshot(**WIDE)
+    angular = descriptors(snapshot, DescriptorConfig(("thermal",), energy=False, generations=0))[:, 66:].reshape(len(snapshot), 4, 2, 7)
+    pairs = NeighborSearch(snapshot.box, 2.5).pairs(snapshot.positions)
+    for particle in (0, 100):
+        mine = pairs.receivers == particle
+        vectors, kinds = pairs.vectors[mine], snapshot.types[pairs.senders[mine]]
+        distance = np.linalg.norm(vectors, axis=1)
+        cosines = np.clip((vectors @ vectors.T) / np.outer(distance, distance), -1, 1)
+        for s, shell in enumerate((0.95, 1.25, 1.6, 2.0)):
+            for kind in (0, 1):
+                weight = np.exp(-((distance - shell) ** 2) / (2 * 0.2**2)) * (kinds == kind)
+                for order in range(1, 8):
+                    squared = weight @ eval_legendre(order, cosines) @ weight / weight.sum() ** 2
+                    assert angular[particle, s, kind, order - 1] == pytest.approx(np.sqrt(max(squared, 0)), abs=2e-4)
 
 
 def test_both_sets_of_positions_are_described_beside_each_other():

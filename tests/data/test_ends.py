@@ -12,7 +12,7 @@ from equijax.data.convert import write_snapshots
 from equijax.data.ends import snapshots_with_ends
 from equijax.data.formats import read_snapshot, read_snapshots
 from equijax.data.snapshots import SnapshotSet
-from equijax.data.splits import Split, end_of, split_names, with_ends
+from equijax.data.splits import Split, end_of, split_names, with_derived
 from equijax.data.store import Store
 from equijax.errors import ConfigError, DataFormatError
 from equijax.evaluation import evaluate
@@ -82,9 +82,9 @@ def test_ends_never_test(mixed, tmp_path):
     """Not by a split that names them, and not in data that are given to be tested on."""
     names = [end_of("c0", 0), "c0", "c1"]
     with pytest.raises(ConfigError, match="neither test nor choose"):
-        with_ends(Split(("c1",), (), (names[0],)), names)
+        with_derived(Split(("c1",), (), (names[0],)), names)
     with pytest.raises(ConfigError, match="c0#end0 stems from c0; it can be trained on where that is"):
-        with_ends(Split(("c1", names[0]), (), ("c0",)), names)
+        with_derived(Split(("c1", names[0]), (), ("c0",)), names)
     run = tmp_path / "run"
     train(dataclasses.replace(mixed, epochs=1, patience=1), run, Cache(None), quiet=True)
     tested = [scored.name for scored in evaluate(run, Cache(None), part="train").scored]

@@ -8,7 +8,7 @@ import pytest
 from equijax.data.cache import Cache
 from equijax.data.convert import summary, write_snapshots
 from equijax.data.snapshots import SnapshotSet
-from equijax.data.splits import Split, singles, split_names, successor_of, with_ends
+from equijax.data.splits import Split, singles, split_names, successor_of, with_derived
 from equijax.data.successors import Successors, snapshots_with_successors
 from equijax.errors import ConfigError, DataFormatError, SnapshotError
 from equijax.inputs import InputConfig
@@ -71,7 +71,7 @@ def test_successors_are_trained_on_with_their_configuration_and_never_test(liqui
     assert {name.split("#")[0] for name in split.train} == set("abcd") - held
     assert len(split.train) == 6
     with pytest.raises(ConfigError, match="a#successor00 stems from a; it can be trained on where that is, but neither test nor choose"):
-        with_ends(Split(("b",), (), ("a#successor00",)), names)
+        with_derived(Split(("b",), (), ("a#successor00",)), names)
     with pytest.raises(ConfigError, match="e#successor00 stems from e, which is not in the data"):
         split_names([*names, "e#successor00"], 1, 1, 0)
     one = liquid.replace(propensity_halves=None, bond_breaking=None)

@@ -150,7 +150,10 @@ def test_a_small_system_has_the_temperature_it_was_given(kind, tolerance):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["nose-hoover", "langevin"])
 def test_thermostats_bring_the_temperature(start, kind):
-    """From velocities at another temperature; the mean over 60 samples of 4 replicas is known to 0.3 %, and Langevin dynamics at this step is 0.3 % exact."""
+    """From velocities at another temperature.
+
+    The mean over 60 samples of 4 replicas is known to 0.3 %, and Langevin dynamics at this step is 0.3 % exact: 1.25 % is three times both together.
+    """
     system, positions = start
     dynamics = Dynamics(system, Ensemble(kind, LIQUID, relaxation=0.3))
     begin = np.repeat(positions[None], 4, 0)
@@ -160,7 +163,7 @@ def test_thermostats_bring_the_temperature(start, kind):
     for _ in range(60):
         moving = dynamics.advance(moving, 25)
         samples.append(dynamics.temperature(moving))
-    assert abs(np.mean(samples) / LIQUID - 1) < 0.02
+    assert abs(np.mean(samples) / LIQUID - 1) < 0.0125
     # The fluctuations are those of the canonical ensemble, T sqrt(2 / f), not those of rescaled velocities.
     assert np.std(samples) == pytest.approx(LIQUID * (2 / system.degrees_of_freedom) ** 0.5, rel=0.3)
 

@@ -312,7 +312,6 @@ def test_the_lattice_fills_the_box_without_overlap():
 def test_expected_times_pass_through_what_was_measured():
     assert expected_time(0.56) == pytest.approx(25.7)
     assert expected_time(0.6) > expected_time(0.62) > expected_time(0.9)
-    assert "minutes" in estimate(PRESETS["embedded"])
     assert "not known beforehand" in estimate(SimulateConfig(mixture=Mixture(1000, density=1.1)))
 
 

@@ -13,7 +13,7 @@ TARGETS = {
 _PACKAGE = "equijax.nn.kernels.native"
 LIBRARIES = {
     "cpu": NativeLibrary(f"{_PACKAGE}._library", "the native kernel", "C++ compiler (GCC 12 or Clang)", "cpu", tuple(TARGETS["cpu"].values()), "xla"),
-    "cuda": NativeLibrary(f"{_PACKAGE}._cuda", "the cuda kernel", "nvcc (CUDA 12)", "CUDA", tuple(TARGETS["cuda"].values()), "xla"),
+    "cuda": NativeLibrary(f"{_PACKAGE}._cuda", "the cuda kernel", "nvcc (CUDA 12 or later)", "CUDA", tuple(TARGETS["cuda"].values()), "xla"),
 }
 
 

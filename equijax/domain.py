@@ -1,4 +1,4 @@
-"""Whether a snapshot is at all like those that a model was trained on: a network answers to anything, and far from its training set with nonsense."""
+"""The domain of a model: whether a snapshot is at all like those it was trained on. Far from them a network answers too, with nonsense."""
 
 import numpy as np
 from jaxtyping import Float
