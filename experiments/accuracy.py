@@ -140,7 +140,8 @@ def draw(content: dict) -> Figure:
     if known and found["time"] in known["times"]:
         at = known["times"].index(found["time"])
         for style, name in (("--", "SE3"), (":", "EIGNN-inherent"), ("-.", "BOTAN")):
-            axes.axvline(known["pooled"][name][at], color="0.5", linestyle=style, linewidth=1, label=f"{name}, pooled, published (400 files; other tests)")
+            files = published()["training_configurations"][name]
+            axes.axvline(known["pooled"][name][at], color="0.5", linestyle=style, linewidth=1, label=f"{name}, pooled, published ({files} files; other tests)")
     axes.set_yticks(range(len(found["scores"])), list(found["scores"]))
     axes.invert_yaxis()
     axes.set(xlabel="Pearson correlation, A particles", title=title)

@@ -67,7 +67,7 @@ def simulate(
     config: SimulateConfig,
     folder: Path,
     resume: bool = False,
-    tell: Tell = lambda *_: None,
+    tell: Tell = lambda *_, **__: None,
     say: Callable[[str], None] = print,
     done: Callable[[Measured], None] = lambda _: None,
 ) -> list[Measured]:

@@ -52,6 +52,8 @@ def test_what_has_no_cages_is_refused(liquid):
         Cages(Cache(None))(liquid.replace(temperature=None))
     with pytest.raises(SnapshotError, match="all particles lie in a plane"):
         Cages(Cache(None))(liquid.replace(positions=liquid.positions * [1, 1, 0]))
+    with pytest.raises(SnapshotError, match=r"has the inherent energy -12\.\d+ per particle, where the Kob-Andersen potential gives its inherent positions -7\.6\d+"):
+        Cages(Cache(None))(liquid.replace(inherent_energy=liquid.inherent_energy - 5))
     with pytest.raises(ConfigError, match="the radius of the cages is 0"):
         Cages(Cache(None), radius=0)
     with pytest.raises(ConfigError, match="walkers is 0"):

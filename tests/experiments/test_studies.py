@@ -13,8 +13,9 @@ import experiments
 from equijax.data.cache import Cache
 from equijax.data.convert import write_snapshots
 from equijax.data.embedded import embedded_path
+from equijax.data.files import write_json
 from equijax.data.store import Store
-from equijax.errors import ConfigError
+from equijax.errors import ConfigError, EquijaxError
 from equijax.periodic import minimum_image
 from equijax.simulate.config import Mixture, SimulateConfig
 from equijax.simulate.pipeline import simulate
@@ -149,6 +150,19 @@ def test_shuffled_targets_taught_nothing():
     for one in json.loads(path.read_text())["found"].values():
         mean, _ = bars(one["network trained on shuffled targets"])
         assert np.abs(mean).max() < 0.08
+
+
+def test_what_is_no_result_is_not_drawn(tmp_path):
+    for content in ({}, {"study": "depth", "found": {}}):
+        write_json(tmp_path / "collective-toy.json", content)
+        with pytest.raises(ConfigError, match=r"collective-toy\.json: is not a result of this study"):
+            redraw(study("collective"), tmp_path / "collective-toy.json")
+
+
+def test_where_results_go_is_tried_before_anything_is_trained(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EquijaxError, match="cannot be written"):
+        perform(study("comparison"), "toy", (), tmp_path / "file" / "results", tmp_path / "runs")
 
 
 def test_several_temperatures_are_asked_for(tmp_path):

@@ -71,6 +71,25 @@ def test_lammps_says_why_it_stopped():
         Lammps(system).session(Ensemble("nve", 1.5, time_step=5.0), positions, 100 * momenta, 0).advance(100)
 
 
+@needs_lammps
+def test_lammps_leaves_nothing_behind():
+    system, positions, momenta = melted(Mixture(216))
+    engine = Lammps(system)
+    session = engine.session(Ensemble("nve", 1.5), positions, momenta, 0)
+    assert list(engine.folder.rglob("*.restart"))
+    engine.close()
+    assert not engine.folder.exists()
+    del session
+
+
+@pytest.mark.parametrize(("command", "message"), [("true", "ended without an error and wrote nothing: it is not LAMMPS"), ('lmp "x', "which no shell would take")])
+def test_what_is_not_lammps_is_said(command, message):
+    system = make_system(Mixture(216), 0)
+    start = lattice(Mixture(216), 1, 0)
+    with pytest.raises(ConfigError, match=message):
+        Lammps(system, command).session(Ensemble("nve", 1.5), start, np.zeros_like(start), 0)
+
+
 def on_clock(values, clock, other):
     """Return values at the logarithms of their own times at those of another simulation, the first and the last left out."""
     return np.array([np.interp(other, clock, one) for one in values])[:, 1:-1]

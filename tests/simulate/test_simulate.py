@@ -158,6 +158,9 @@ def test_noise_along_chains_differs_by_seed_temperature_and_trajectory(tmp_path)
         def prepare(self, *_):
             pass
 
+        def close(self):
+            pass
+
         def session(self, ensemble, positions, momenta, seed):
             seeds.append(seed)
             raise ConvergenceError("only its seed is asked for")
@@ -167,7 +170,7 @@ def test_noise_along_chains_differs_by_seed_temperature_and_trajectory(tmp_path)
             folder = tmp_path / f"{seed}"
             if number:
                 pieces.save(folder / f"0000{pieces.SUFFIX}", {"end": np.zeros((1, 216, 3))})
-            chain = Chain(Recording(), system, Ensemble("langevin", 0.56), np.zeros((1, 216, 3)), [10], False, seed, folder, lambda *_: None)
+            chain = Chain(Recording(), system, Ensemble("langevin", 0.56), np.zeros((1, 216, 3)), [10], False, seed, folder, lambda *_, **__: None)
             with pytest.raises(ConvergenceError):
                 chain.link(0)
     assert len(set(seeds)) == 6
@@ -265,7 +268,10 @@ def test_a_temperature_that_is_refused_does_not_withhold_the_others(simulated, t
     with Store(simulated[0] / "T1.5.h5") as before, Store(folder / "T1.5.h5") as found:
         for a, b in zip(before, found, strict=True):
             np.testing.assert_array_equal(a.propensity_halves, b.propensity_halves)
-    assert len(simulate(TINY, folder, resume=True, say=lambda _: None)) == 1
+    said = []
+    assert len(simulate(TINY, folder, resume=True, say=said.append)) == 1
+    assert said[0].startswith("T = 0.4 in ")
+    assert "config and report will be of T = 1.5 alone. Give all temperatures to have all of them there." in said[0]
 
 
 def test_what_cannot_come_to_equilibrium_is_refused_and_kept(tmp_path):
@@ -331,7 +337,13 @@ def test_an_estimate_counts_quenches_and_takes_the_times_that_are_asked_for():
         ({"temperatures": 0.5}, r"temperatures is 0.5: a list is expected, also of one: \[0.5\]"),
         ({"temperatures": [0.5, -1]}, "positive numbers"),
         ({"temperatures": [0.5, 0.50000001]}, "differ in their first six digits"),
-        ({"times": [float("inf")]}, "increasing positive numbers"),
+        ({"times": [float("inf")]}, r"times\.0 is inf; expected a finite number"),
+        ({"mixture": {"potential": {"sigma": [[1, 0.8], [0.8, float("nan")]]}}}, r"mixture\.potential\.sigma\.1\.1 is nan; expected a finite number"),
+        ({"mixture": {"density": 1e-9}}, r"density 1e-09 \(0\.01 to 100\)"),
+        ({"seed": 10**30}, "expected 0 to 4294967295"),
+        ({"tables": "verlet"}, "tables is 'verlet'"),
+        ({"lammps": "lmp_mpi"}, "lammps is 'lmp_mpi', but the engine is jax-md; give --engine lammps too"),
+        ({"cage_radius": 0.2}, "no cages are asked for; set cage=true too"),
         ({"mixture": {"share_b": 1.0}}, "out of range"),
         ({"mixture": {"potential": {"sigma": [[1.0]]}}}, "as many rows of both"),
         ({"mixture": {"potential": {"epsilon": [[1.0, 2.0], [1.0, 1.0]]}}}, "a symmetric table"),
@@ -342,7 +354,7 @@ def test_an_estimate_counts_quenches_and_takes_the_times_that_are_asked_for():
         ({"mixture": {"density": -1.0}}, "out of range"),
         ({"thermostat": "berendsen"}, "thermostat is 'berendsen'"),
         ({"tempratures": [1]}, "did you mean temperatures"),
-        ({"time_step": 0.0}, "expected a positive number"),
+        ({"time_step": 0.0}, "time_step is 0; expected 1e-6 to 1"),
     ],
 )
 def test_bad_settings_are_named(settings, message):

@@ -242,6 +242,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_configuration(tmp
     bad = changed(config, optimizer=dataclasses.replace(config.optimizer, learning_rate=1e30, warmup_steps=0, clip=1e30))
     with pytest.raises(TrainingError, match=r"step \d+ \(epoch \d\): the loss of toy/\d+, toy/\d+ is not finite; .*lower optimizer.learning_rate"):
         train(bad, tmp_path / "run", cache, quiet=True)
+    assert not (tmp_path / "run" / "config.json").exists(), "nothing is worth resuming, and the next try may have the folder"
 
 
 def test_a_loss_that_is_not_finite_is_noticed_within_an_epoch(tmp_path, config, cache, monkeypatch):
