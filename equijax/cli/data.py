@@ -166,7 +166,7 @@ def cages(source: Annotated[Path, tyro.conf.Positional], out: Path, temperature:
 
 
 def trajectories(source: Annotated[Path, tyro.conf.Positional], out: Path, trajectories: int, until: float, temperature: float | None = None) -> None:
-    """Measure configurations of the Kob-Andersen mixture again by more trajectories, and write propensities that have less noise.
+    """Measure configurations of the Kob-Andersen mixture again by more trajectories, in NVE, and write propensities that have less noise.
 
     For what `equijax simulate chain` made, where two trajectories measure each configuration. An interrupted one goes on from the cache. What it
     wrote can be measured again, by others and to another time: the file counts the trajectories behind each time.
