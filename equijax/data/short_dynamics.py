@@ -13,7 +13,7 @@ from equijax.md.system import System
 from equijax.snapshot import Snapshot
 
 OTHER = 0.1
-"""Relative difference of inherent energies from which they are another potential's: more than how it is cut and shifted makes."""
+"""Relative difference of inherent energies from which they are another potential's; without the shift at the cut those of this one differ by 0.075."""
 
 
 class ShortDynamics[Finder]:

@@ -160,9 +160,9 @@ def run_meta(config: TrainConfig, prepared: Prepared) -> dict:
 def _check_data(folder: Path, known: dict, now: dict) -> None:
     """Another split or other statistics would train on what was kept for the test."""
     # Numbers that an older version did not take of its data are nothing to compare.
-    numbers = {name: value for name, value in now["statistics"].items() if name in known.get("statistics", {})}
+    now = now | {"statistics": {name: value for name, value in now["statistics"].items() if name in known.get("statistics", {})}}
     for key in ("split", "statistics", "fingerprints"):
-        if known.get(key) != json.loads(json.dumps(numbers if key == "statistics" else now[key])):
+        if known.get(key) != json.loads(json.dumps(now[key])):
             raise CheckpointError(
                 f"{folder}: the data are not those the run began with (their {key} differ{'s' if key[-1] != 's' else ''}); put them back, or start another run."
             )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,7 @@ from equijax.simulate.liquid import expected_time, lattice, make_system
 from equijax.simulate.pipeline import simulate
 from equijax.simulate.report import summary, write_report
 from equijax.simulate.run import estimate, run
+from tests.simulate.test_isoconfigurational import Straight
 
 TINY = SimulateConfig((1.5,), Mixture(216), configurations=3, trajectories=4, times=(0.05, 0.5, 1.0), replicas=2, waiting=4.0, spacing=1.0, cage=True)
 
@@ -154,13 +156,7 @@ def test_noise_along_chains_differs_by_seed_temperature_and_trajectory(tmp_path)
     system = make_system(Mixture(216), 0)
     seeds = []
 
-    class Recording:
-        def prepare(self, *_):
-            pass
-
-        def close(self):
-            pass
-
+    class Recording(Straight):
         def session(self, ensemble, positions, momenta, seed):
             seeds.append(seed)
             raise ConvergenceError("only its seed is asked for")
@@ -318,6 +314,7 @@ def test_the_lattice_fills_the_box_without_overlap():
 def test_expected_times_pass_through_what_was_measured():
     assert expected_time(0.56) == pytest.approx(25.7)
     assert expected_time(0.6) > expected_time(0.62) > expected_time(0.9)
+    assert re.search(r": \d+ minutes on \d+ x ", estimate(PRESETS["embedded"]))
     assert "not known beforehand" in estimate(SimulateConfig(mixture=Mixture(1000, density=1.1)))
 
 
