@@ -31,6 +31,7 @@ class Snapshot:
         propensity_halves: (2, n, t), the same over the first and the second half of the trajectories, for the noise ceiling.
         trajectories: (t,), number of trajectories behind the propensity at each time; a single number is taken for all times.
         bond_breaking: (n, t), share of its bonds that each particle has lost at `times`, mean over the trajectories.
+        dynamics: of these trajectories, "nve", "nose-hoover" or "langevin", where that is known.
 
     Raises:
         SnapshotError: a shape, number, type or box is unusable.
@@ -49,6 +50,7 @@ class Snapshot:
     propensity_halves: Float[np.ndarray, "2 n t"] | None = None
     trajectories: Int[np.ndarray, "t"] | None = None
     bond_breaking: Float[np.ndarray, "n t"] | None = None
+    dynamics: str | None = None
 
     def __post_init__(self) -> None:
         positions = _finite(self, "positions", self.positions)

@@ -1,7 +1,7 @@
 """The native store: one HDF5 file, a group per configuration, read one at a time.
 
 Layout, version 2: root attributes `format` = "equijax-store" and `version`; groups /configurations/000000, ... with attributes `name`,
-`temperature`, `trajectories` (for each time; version 1 had one number) and one data set for each array of a Snapshot that is known. A
+`temperature`, `trajectories` (for each time; version 1 had one number), `dynamics` and one data set for each array of a Snapshot that is known. A
 propensity that is the mean of its halves is left out and formed on reading.
 """
 
@@ -21,7 +21,7 @@ FORMAT = "equijax-store"
 VERSION = 2
 MARGIN = 2**20
 _ARRAYS = ("positions", "types", "box", "inherent_positions", "inherent_energy", "cage_positions", "times", "propensity", "propensity_halves", "bond_breaking")
-_ATTRIBUTES = ("temperature", "trajectories")
+_ATTRIBUTES = ("temperature", "trajectories", "dynamics")
 
 
 class Store:

@@ -16,6 +16,9 @@ from equijax.simulate.engine import JaxMd
 from equijax.simulate.isoconfigurational import propensity
 from equijax.snapshot import Snapshot
 
+DYNAMICS = "nve"
+"""Of the further trajectories: the one that those of other programs, and of ours unless told otherwise, are of."""
+
 
 class FurtherTrajectories:
     """Measures configurations of the Kob-Andersen mixture by more trajectories, in NVE from fresh Maxwell velocities.
@@ -41,17 +44,19 @@ class FurtherTrajectories:
             raise ConfigError(f"further trajectories until {until}; expected a positive time.")
         self.trajectories, self.until, self.time_step = trajectories, until, time_step
         self._cache = cache
-        self._dynamics = ShortDynamics(lambda system, kT: functools.partial(propensity, JaxMd(system), system, Ensemble("nve", kT, time_step)), temperature)
+        self._dynamics = ShortDynamics(lambda system, kT: functools.partial(propensity, JaxMd(system), system, Ensemble(DYNAMICS, kT, time_step)), temperature)
 
     def __call__(self, snapshot: Snapshot) -> Snapshot:
         """Return the snapshot with propensities of more trajectories.
 
         Raises:
-            DataFormatError: it is not measured, at no time that is short enough, or does not say by how many trajectories.
+            DataFormatError: it is not measured, at no time that is short enough, or does not say by how many trajectories; or these are not of NVE.
             SnapshotError: nothing says at which temperature its particles should move, or all of them lie in a plane.
             ConvergenceError: the dynamics blew up.
         """
         old, times, count = snapshot.propensity, snapshot.times, snapshot.trajectories
+        if snapshot.dynamics not in (None, DYNAMICS):
+            raise DataFormatError(f"{snapshot.name}: its trajectories are of {snapshot.dynamics} dynamics, further ones would be of {DYNAMICS}; simulate it anew.")
         if old is None or times is None or count is None:
             missing = "the number of trajectories behind its propensity" if old is not None and times is not None else "propensities"
             raise DataFormatError(f"{snapshot.name}: there is nothing to add trajectories to; {missing} should be in the file.")

@@ -35,7 +35,7 @@ class Propensity:
 
 
 def step_numbers(times: tuple[float, ...], relaxation_time: float, time_step: float) -> list[int]:
-    """Return the steps at which times, given in units of the relaxation time, are reached; no two are the same."""
+    """Return the steps at which times, given in units of the relaxation time, are reached: the nearest, or the next that is left, for no two are the same."""
     steps: list[int] = []
     for time in times:
         steps.append(max(round(time * relaxation_time / time_step), steps[-1] + 1 if steps else 1))

@@ -145,7 +145,12 @@ class _Temperature:
             f"{halves.energy[0]:.4f} and {halves.energy[1]:.4f} in the halves of the last {equilibrium.length / equilibrium.relaxation_time:.0f} tau_alpha "
             f"(all within {halves.deviation:.1f} standard errors)."
         )
-        steps = step_numbers(self.config.times, self.config.tau_alpha or equilibrium.relaxation_time, self.config.time_step)
+        unit, step = self.config.tau_alpha or equilibrium.relaxation_time, self.config.time_step
+        steps = step_numbers(self.config.times, unit, step)
+        moved = [(time, number) for time, number in zip(self.config.times, steps, strict=True) if abs(time * unit / step - number) > 0.5]
+        if moved:
+            told = ", ".join(f"{time:g} tau_alpha = {time * unit:.3g}, measured at {number * step:.3g}" for time, number in moved)
+            self.say(f"T = {self.temperature:g}: times nearer than the time step {step:g} to zero or to the one before are moved to a step of their own: {told}.")
         samples, files = self._along_chain(equilibrium, steps) if self.config.chain else self._by_ensembles(equilibrium, steps)
         observed = [pieces.load(file.with_suffix(pieces.SUFFIX)) or {} for file in files]
         return Measured(
@@ -213,7 +218,12 @@ class _Temperature:
             snapshot = snapshot.replace(cage_positions=self._in_space(self._cages(positions, int(self._seed(number).generate_state(2)[1] % 2**31))))
         found = look()
         snapshot = snapshot.replace(
-            times=found.times, propensity=found.halves.mean(0), propensity_halves=found.halves, trajectories=config.trajectories, bond_breaking=found.broken
+            times=found.times,
+            propensity=found.halves.mean(0),
+            propensity_halves=found.halves,
+            trajectories=config.trajectories,
+            bond_breaking=found.broken,
+            dynamics=config.trajectory,
         )
         with StoreWriter(file) as writer:
             writer.append(snapshot)

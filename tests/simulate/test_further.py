@@ -76,3 +76,9 @@ def test_what_cannot_be_measured_again_is_refused(short):
         further(short.replace(trajectories=None))
     with pytest.raises(SnapshotError, match="give --temperature"):
         FurtherTrajectories(2, 1.0, Cache(None))(short.replace(temperature=None))
+
+
+def test_trajectories_of_other_dynamics_are_refused(short, tmp_path):
+    """Their short times are others: nothing adds NVE to what a friction has slowed."""
+    with pytest.raises(DataFormatError, match="of langevin dynamics"):
+        FurtherTrajectories(4, 0.6, Cache(tmp_path))(short.replace(dynamics="langevin"))

@@ -47,6 +47,7 @@ def test_the_data_set_is_whole_and_physical(simulated):
         snapshots = list(store)
     for snapshot in snapshots:
         assert snapshot.temperature == 1.5
+        assert snapshot.dynamics == "nve"
         assert snapshot.trajectories.tolist() == [4, 4, 4]
         assert snapshot.density == pytest.approx(1.2)
         assert np.bincount(snapshot.types).tolist() == [173, 43]
@@ -65,13 +66,16 @@ def test_the_data_set_is_whole_and_physical(simulated):
 @pytest.mark.slow
 def test_two_dimensions_are_a_config(tmp_path):
     flat = dataclasses.replace(TINY, temperatures=(1.0,), mixture=Mixture(200, 0.35, 1.1944, dimensions=2), configurations=2, trajectory="langevin")
-    measured = simulate(flat, tmp_path / "flat", say=lambda _: None)
+    flat, said = dataclasses.replace(flat, times=(0.001, 0.05, 0.5, 1.0)), []
+    measured = simulate(flat, tmp_path / "flat", say=said.append)
+    assert any("0.001 tau_alpha" in sentence and "measured at 0.005" in sentence for sentence in said), "a fifth of a step is told to have become one"
     assert measured[0].samples.shape == (2, 200, 2)
     with Store(tmp_path / "flat" / "T1.h5") as store:
         snapshot = store[0]
     for name in ("positions", "inherent_positions", "cage_positions"):
         assert np.abs(getattr(snapshot, name)[:, 2]).max() == 0, name
     assert snapshot.inherent_energy.mean() < -2
+    assert snapshot.dynamics == "langevin"
     assert summary(measured[0])["mean_squared_displacement"][0] == pytest.approx(2 * snapshot.times[0] ** 2, rel=0.3), "<r^2> = 2 T t^2 in two dimensions"
     assert all(plot.exists() for plot in write_report(measured, [summary(measured[0])], tmp_path / "flat"))
 
