@@ -15,9 +15,10 @@ import numpy as np
 import tyro
 from common import finish
 
-from equijax.inputs import InputConfig, Statistics
+from equijax.inputs import InputConfig
 from equijax.network import Network, NetworkConfig
 from equijax.predictor import Predictor
+from equijax.statistics import Statistics
 from equijax.testing import toy_snapshot
 
 

@@ -19,8 +19,9 @@ from common import finish
 
 from equijax.data.cache import Cache
 from equijax.data.pipeline import stack
-from equijax.inputs import InputConfig, TargetConfig
+from equijax.inputs import InputConfig
 from equijax.network import Network, NetworkConfig
+from equijax.targets import TargetConfig
 from equijax.train.config import TrainConfig
 from equijax.train.loop import train
 from equijax.train.mesh import make_mesh, spread

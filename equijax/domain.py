@@ -4,8 +4,8 @@ import numpy as np
 from jaxtyping import Float
 
 from equijax.errors import SnapshotError
-from equijax.inputs import Statistics
 from equijax.snapshot import N_TYPES, TYPE_NAMES, Snapshot
+from equijax.statistics import Statistics
 
 FAR = 2.0
 """By what factor the mean number of neighbours and the share of a type may differ from those of the training set."""

@@ -19,11 +19,11 @@ from equijax.data.snapshots import SnapshotSet
 from equijax.data.splits import ensembles_or_all
 from equijax.data.successors import Successors
 from equijax.errors import CheckpointError, ConfigError
-from equijax.inputs import TargetConfig, propensity, selected_halves, selected_times
 from equijax.metrics import Row, Scored, table
 from equijax.model import Model
 from equijax.runs import open_model
 from equijax.snapshot import Snapshot
+from equijax.targets import TargetConfig, propensity, selected_halves, selected_times
 from equijax.train.prepare import fingerprints
 from equijax.versions import machine, versions
 

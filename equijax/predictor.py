@@ -13,9 +13,11 @@ from equijax.domain import require_composition, require_density, require_energie
 from equijax.errors import SnapshotError
 from equijax.graph.graph import Graph, build_graph, displaced, paired
 from equijax.graph.neighbors import Searches
-from equijax.inputs import InputConfig, Positions, Statistics, graph_positions, length_scale, mean_gradient, node_features, restore
+from equijax.inputs import InputConfig, Positions, graph_positions, length_scale, node_features
 from equijax.network import Network, NetworkConfig
 from equijax.snapshot import Snapshot
+from equijax.statistics import Statistics
+from equijax.targets import mean_gradient, restore
 
 
 @dataclasses.dataclass(frozen=True)

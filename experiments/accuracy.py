@@ -12,10 +12,10 @@ from equijax.baselines.config import BASELINES
 from equijax.data.splits import Split, ensembles
 from equijax.data.successors import Successors
 from equijax.errors import ConfigError
-from equijax.inputs import TargetConfig
 from equijax.metrics import Scored
 from equijax.model import Model
 from equijax.predictor import Predictor
+from equijax.targets import TargetConfig
 from equijax.train.config import TrainConfig
 from equijax.train.load import open_run
 from experiments.lab import Lab, StatePoint, refitted

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from equijax.baselines.config import BASELINES
 from equijax.data.convert import write_snapshots
 from equijax.evaluation import score
-from equijax.inputs import TargetConfig
 from equijax.metrics import Scored
 from equijax.model import Ensemble
+from equijax.targets import TargetConfig
 from experiments.lab import Lab, StatePoint
 from experiments.scores import by_seed, paired
 from experiments.study import Study, main, panel

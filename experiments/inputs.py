@@ -5,7 +5,8 @@ import dataclasses
 from matplotlib.figure import Figure
 
 from equijax.baselines.config import BASELINES
-from equijax.inputs import InputConfig, TargetConfig
+from equijax.inputs import InputConfig
+from equijax.targets import TargetConfig
 from equijax.train.presets import PRESETS
 from experiments.lab import Lab, StatePoint
 from experiments.scores import by_seed, paired

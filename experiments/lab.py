@@ -23,11 +23,11 @@ from equijax.data.splits import Split, is_successor, split_names
 from equijax.data.successors import Successors, snapshots_with_successors
 from equijax.errors import ConfigError, DataFormatError, TrainingError
 from equijax.evaluation import Align, score
-from equijax.inputs import TargetConfig, measure, propensity, restore, selected_halves, standardise
 from equijax.metrics import Scored
 from equijax.model import Model
 from equijax.predictor import Predictor
 from equijax.snapshot import Snapshot
+from equijax.targets import TargetConfig, measure, propensity, restore, selected_halves, standardise
 from equijax.train.config import TrainConfig
 from equijax.train.load import open_run
 from equijax.train.loop import train

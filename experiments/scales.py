@@ -3,7 +3,8 @@
 import dataclasses
 
 from equijax.baselines.config import BaselineConfig, GraphNetworkConfig, PerceptronConfig
-from equijax.inputs import InputConfig, TargetConfig
+from equijax.inputs import InputConfig
+from equijax.targets import TargetConfig
 from equijax.train.config import OptimizerConfig, TrainConfig
 from equijax.train.presets import PRESETS
 

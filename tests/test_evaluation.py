@@ -13,8 +13,8 @@ from equijax.data.cache import Cache
 from equijax.data.convert import write_snapshots
 from equijax.errors import CheckpointError, ConfigError
 from equijax.evaluation import baseline_rows, evaluate, score
-from equijax.inputs import TargetConfig
 from equijax.predictor import Prediction
+from equijax.targets import TargetConfig
 from equijax.testing import toy_snapshot
 
 RIDGE = BaselineConfig(descriptors=DescriptorConfig(("thermal",), energy=False, generations=0), validation=2.0, test=2.0)

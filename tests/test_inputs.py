@@ -1,9 +1,12 @@
+"""Inputs, and the statistics and targets that go with them."""
+
 import numpy as np
 import pytest
 
 from equijax.errors import ConfigError, SnapshotError
-from equijax.inputs import InputConfig, TargetConfig, displacement, measure, node_features, restore, standardise
+from equijax.inputs import InputConfig, displacement, node_features
 from equijax.snapshot import Snapshot
+from equijax.targets import TargetConfig, measure, restore, standardise
 
 
 def configurations(count=6, seed=0, slope=2.0, noise=0.0):

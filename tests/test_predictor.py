@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from equijax.errors import SnapshotError
-from equijax.inputs import InputConfig, Statistics
+from equijax.inputs import InputConfig
 from equijax.network import Network, NetworkConfig
 from equijax.predictor import Predictor
+from equijax.statistics import Statistics
 from equijax.testing import central_difference, cube_rotations, toy_snapshot
 from tests.conftest import fresh
 

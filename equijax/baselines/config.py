@@ -8,7 +8,8 @@ import yaml
 
 from equijax.baselines.descriptors import DescriptorConfig
 from equijax.errors import ConfigError
-from equijax.inputs import InputConfig, TargetConfig
+from equijax.inputs import InputConfig
+from equijax.targets import TargetConfig
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,9 +13,10 @@ from equijax.baselines.perceptron import Perceptron
 from equijax.baselines.ridge import Ridge
 from equijax.domain import require_composition
 from equijax.errors import ConfigError
-from equijax.inputs import Statistics, measure, restore, standardise
 from equijax.predictor import Prediction
 from equijax.snapshot import Snapshot
+from equijax.statistics import Statistics
+from equijax.targets import measure, restore, standardise
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,8 +12,9 @@ from equijax.data.files import read_arrays, read_json, write_arrays, write_json
 from equijax.data.snapshots import SnapshotSet
 from equijax.data.splits import Split, ensembles_or_all, split_names
 from equijax.errors import CheckpointError, ConfigError
-from equijax.inputs import Statistics, propensity
 from equijax.metrics import Scored, selection_score
+from equijax.statistics import Statistics
+from equijax.targets import propensity
 from equijax.train.prepare import fingerprints
 from equijax.versions import machine, versions
 

@@ -17,10 +17,12 @@ from equijax.data.snapshots import SnapshotSet
 from equijax.graph.graph import Graph, build_graph, paired
 from equijax.graph.neighbors import KEPT, Searches
 from equijax.graph.pairs import Pairs
-from equijax.inputs import InputConfig, Positions, Statistics, TargetConfig, graph_positions, node_features, standardise
+from equijax.inputs import InputConfig, Positions, graph_positions, node_features
 from equijax.md.kob_andersen import KOB_ANDERSEN, particle_energies
 from equijax.md.quench import MAX_STEPS, TOLERANCE, Quencher, QuenchReport
 from equijax.snapshot import Snapshot
+from equijax.statistics import Statistics
+from equijax.targets import TargetConfig, standardise
 
 GIBIBYTE = 2**30
 

@@ -4,9 +4,10 @@ import dataclasses
 from typing import Literal, get_args
 
 from equijax.errors import ConfigError
-from equijax.inputs import InputConfig, TargetConfig
+from equijax.inputs import InputConfig
 from equijax.network import NetworkConfig
 from equijax.snapshot import Snapshot
+from equijax.targets import TargetConfig
 
 Method = Literal["adam", "muon"]
 

@@ -10,10 +10,10 @@ from equijax.configs import stored
 from equijax.errors import CheckpointError
 from equijax.graph.graph import build_graph, paired
 from equijax.graph.pairs import Pairs
-from equijax.inputs import Statistics
 from equijax.network import Network, NetworkConfig
 from equijax.predictor import Predictor
 from equijax.pretrained import ABOUT, run_folder
+from equijax.statistics import Statistics
 from equijax.train.checkpoint import Checkpoints, check_arrays
 from equijax.train.config import TrainConfig
 from equijax.train.export import NETWORK, read_exported, write_exported

@@ -13,10 +13,11 @@ from equijax.data.snapshots import SnapshotSet
 from equijax.data.splits import Split, ensembles, ensembles_or_all, singles, split_names, with_derived
 from equijax.errors import ConfigError
 from equijax.graph.graph import slot_capacity
-from equijax.inputs import Statistics, measure
 from equijax.network import NetworkConfig
 from equijax.periodic import wrap
 from equijax.snapshot import Snapshot
+from equijax.statistics import Statistics
+from equijax.targets import measure
 from equijax.train.config import TrainConfig
 
 

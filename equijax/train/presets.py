@@ -3,8 +3,9 @@
 import dataclasses
 
 from equijax.errors import ConfigError
-from equijax.inputs import InputConfig, TargetConfig
+from equijax.inputs import InputConfig
 from equijax.network import NetworkConfig
+from equijax.targets import TargetConfig
 from equijax.train.config import OptimizerConfig, TrainConfig
 
 _SMALL = NetworkConfig(layers=3, l_max=2, activation="gate", envelope_power=20, batch_norm=False, inputs_everywhere=True, decoder_hidden=(32,))

@@ -6,9 +6,9 @@ import jax
 import numpy as np
 
 from equijax.data.samples import SampleSource
-from equijax.inputs import propensity, restore, selected_halves
 from equijax.metrics import Scored
 from equijax.network import Network
+from equijax.targets import propensity, restore, selected_halves
 from equijax.train.step import predict_batch
 
 

@@ -16,10 +16,10 @@ from equijax.data.convert import write_snapshots
 from equijax.data.splits import end_of
 from equijax.errors import CheckpointError, ConfigError
 from equijax.evaluation import evaluate, score
-from equijax.inputs import TargetConfig
 from equijax.metrics import pearson, selection_score
 from equijax.model import Ensemble
 from equijax.runs import open_model
+from equijax.targets import TargetConfig
 from equijax.testing import toy_snapshot
 
 PLAIN = DescriptorConfig(("thermal",), energy=False)

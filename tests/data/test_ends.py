@@ -16,12 +16,13 @@ from equijax.data.splits import Split, end_of, split_names, with_derived
 from equijax.data.store import Store
 from equijax.errors import ConfigError, DataFormatError
 from equijax.evaluation import evaluate
-from equijax.inputs import InputConfig, TargetConfig
+from equijax.inputs import InputConfig
 from equijax.md.dynamics import Dynamics
 from equijax.md.integrators import Ensemble, maxwell
 from equijax.md.kob_andersen import KOB_ANDERSEN
 from equijax.md.system import System
 from equijax.network import NetworkConfig
+from equijax.targets import TargetConfig
 from equijax.testing import toy_snapshot
 from equijax.train.config import TrainConfig
 from equijax.train.loop import train

@@ -4,8 +4,9 @@ from equijax.data.cache import Cache
 from equijax.data.samples import Capacity, PairFinder, Quenches, SampleSource
 from equijax.data.snapshots import SnapshotSet
 from equijax.graph.graph import slot_capacity
-from equijax.inputs import InputConfig, TargetConfig, measure
+from equijax.inputs import InputConfig
 from equijax.md import quench as quench_module
+from equijax.targets import TargetConfig, measure
 from equijax.testing import toy_snapshot
 
 INPUTS = InputConfig("thermal", energy=False)

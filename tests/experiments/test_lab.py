@@ -12,8 +12,9 @@ from equijax.data.convert import write_snapshots
 from equijax.data.formats import read_snapshots
 from equijax.data.splits import Split
 from equijax.errors import CheckpointError, ConfigError, TrainingError
-from equijax.inputs import InputConfig, TargetConfig
+from equijax.inputs import InputConfig
 from equijax.metrics import Scored, table
+from equijax.targets import TargetConfig
 from equijax.testing import toy_snapshot
 from experiments.accuracy import joined, mean_of
 from experiments.lab import Lab

@@ -14,10 +14,11 @@ from equijax.data.splits import split_names
 from equijax.data.store import Store
 from equijax.errors import CheckpointError, ConfigError, TrainingError
 from equijax.evaluation import evaluate
-from equijax.inputs import InputConfig, TargetConfig
+from equijax.inputs import InputConfig
 from equijax.metrics import pearson
 from equijax.network import Network
 from equijax.predictor import Predictor
+from equijax.targets import TargetConfig
 from equijax.testing import toy_snapshot
 from equijax.train.checkpoint import Checkpoints
 from equijax.train.config import OptimizerConfig
@@ -311,8 +312,9 @@ def test_a_folder_is_not_written_over(whole, cache):
 def test_quenched_inputs_come_from_the_snapshot_set(tmp_path, cache, liquid):
     """A configuration measured at one time only, with inherent structure as input: uni-variate training end to end."""
     from equijax.data.embedded import embedded_path
-    from equijax.inputs import InputConfig, TargetConfig
+    from equijax.inputs import InputConfig
     from equijax.network import NetworkConfig
+    from equijax.targets import TargetConfig
     from equijax.train.config import TrainConfig
 
     config = TrainConfig(
