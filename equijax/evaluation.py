@@ -15,6 +15,7 @@ from equijax.configs import stored
 from equijax.data.cache import Cache
 from equijax.data.completed import Completed
 from equijax.data.files import write_json
+from equijax.data.fingerprints import fingerprints, require_comparable
 from equijax.data.snapshots import SnapshotSet
 from equijax.data.splits import ensembles_or_all
 from equijax.data.successors import Successors
@@ -24,7 +25,6 @@ from equijax.model import Model
 from equijax.runs import open_model
 from equijax.snapshot import Snapshot
 from equijax.targets import TargetConfig, propensity, selected_halves, selected_times
-from equijax.train.prepare import fingerprints
 from equijax.versions import machine, versions
 
 Align = Literal["times", "order"]
@@ -154,6 +154,7 @@ def _own_data(about: str, config: dict, prints: dict[str, str], names: Sequence[
     if gone:
         raise CheckpointError(f"{about}: the run's data {config['data'][0]} hold no {gone[0]} ({len(gone)} such); put it back, or {advice}.")
     chosen = snapshots.chosen(names)
+    require_comparable(about, prints)
     other = [name for name, found in fingerprints(chosen).items() if found != prints[name]]
     if other:
         raise CheckpointError(

@@ -9,13 +9,13 @@ from equijax.configs import stored, to_dict
 from equijax.data.cache import Cache
 from equijax.data.completed import Completed
 from equijax.data.files import read_arrays, read_json, write_arrays, write_json
+from equijax.data.fingerprints import fingerprints
 from equijax.data.snapshots import SnapshotSet
 from equijax.data.splits import Split, ensembles_or_all, split_names
 from equijax.errors import CheckpointError, ConfigError
 from equijax.metrics import Scored, selection_score
 from equijax.statistics import Statistics
 from equijax.targets import propensity
-from equijax.train.prepare import fingerprints
 from equijax.versions import machine, versions
 
 WEIGHTS = "baseline.npz"

@@ -15,6 +15,7 @@ from equijax.bars import Bar
 from equijax.configs import stored, to_dict
 from equijax.data.cache import Cache
 from equijax.data.files import read_json, write_json
+from equijax.data.fingerprints import require_comparable
 from equijax.data.pipeline import Batches
 from equijax.data.samples import Sample
 from equijax.data.splits import Split
@@ -161,6 +162,7 @@ def _check_data(folder: Path, known: dict, now: dict) -> None:
     """Another split or other statistics would train on what was kept for the test."""
     # Numbers that an older version did not take of its data are nothing to compare.
     now = now | {"statistics": {name: value for name, value in now["statistics"].items() if name in known.get("statistics", {})}}
+    require_comparable(f"{folder}", known.get("fingerprints", {}))
     for key in ("split", "statistics", "fingerprints"):
         if known.get(key) != json.loads(json.dumps(now[key])):
             raise CheckpointError(

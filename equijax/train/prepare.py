@@ -6,16 +6,15 @@ import itertools
 import numpy as np
 
 from equijax.bars import Bar
-from equijax.data.cache import Cache, content_key
+from equijax.data.cache import Cache
 from equijax.data.completed import Completed
+from equijax.data.fingerprints import fingerprint
 from equijax.data.samples import Capacity, PairFinder, SampleSource
 from equijax.data.snapshots import SnapshotSet
 from equijax.data.splits import Split, ensembles, ensembles_or_all, singles, split_names, with_derived
 from equijax.errors import ConfigError
 from equijax.graph.graph import slot_capacity
 from equijax.network import NetworkConfig
-from equijax.periodic import wrap
-from equijax.snapshot import Snapshot
 from equijax.statistics import Statistics
 from equijax.targets import measure
 from equijax.train.config import TrainConfig
@@ -38,26 +37,6 @@ class Prepared:
         """Return the samples with these names."""
         chosen = self.snapshots.chosen(names)
         return SampleSource(chosen, self.pairs, config.inputs, config.targets, self.statistics, self.capacity, lambda s: self.weights.get(s.name, 1.0))
-
-
-FINGER, GRID = 8, 0.05
-"""Particles whose positions make a fingerprint, and how finely they are read (sigma_AA)."""
-
-
-def fingerprint(snapshot: Snapshot) -> str:
-    """Return what a configuration is known by, whatever its file is called and to how many digits it was written.
-
-    It is a hash of all types and of the wrapped positions of the first few particles on a coarse grid: a copy in single precision or with six decimals
-    has the same but for one in a thousand, with four decimals but for one in forty; another configuration of the same liquid never has.
-    """
-    cells = np.round(snapshot.box / GRID)
-    grid = np.round(wrap(snapshot.positions[:FINGER], snapshot.box) / snapshot.box * cells).astype(int) % cells.astype(int)
-    return content_key(grid, snapshot.types)
-
-
-def fingerprints(snapshots: SnapshotSet) -> dict[str, str]:
-    """Return the fingerprint of every configuration by its name."""
-    return {snapshot.name: fingerprint(snapshot) for snapshot in snapshots}
 
 
 def prepare(config: TrainConfig, cache: Cache, quiet: bool = False, split: Split | None = None) -> Prepared:
