@@ -145,7 +145,7 @@ def test_a_pickle_that_wants_to_run_code_is_refused(tmp_path):
 def test_extxyz_both_ways(tmp_path, liquid):
     path = tmp_path / "frames.extxyz"
     other = liquid.replace(name="plain", inherent_positions=None, inherent_energy=None, times=None, propensity=None, propensity_halves=None, trajectories=None)
-    liquid = liquid.replace(bond_breaking=liquid.propensity / 3, trajectories=np.arange(len(liquid.times), 0, -1))
+    liquid = liquid.replace(bond_breaking=liquid.propensity / 3, trajectories=np.arange(len(liquid.times), 0, -1), dynamics="nose-hoover")
     write_extxyz(path, [liquid, other])
     back, plain = read_snapshots(path)
     for field in ("positions", "inherent_positions", "inherent_energy", "propensity", "propensity_halves", "bond_breaking"):
@@ -154,7 +154,8 @@ def test_extxyz_both_ways(tmp_path, liquid):
     assert np.array_equal(back.types, liquid.types)
     assert np.array_equal(back.times, liquid.times)
     assert np.array_equal(back.trajectories, liquid.trajectories)
-    assert (back.name, back.temperature) == (liquid.name, liquid.temperature)
+    assert (back.name, back.temperature, back.dynamics) == (liquid.name, liquid.temperature, "nose-hoover")
+    assert plain.dynamics is None
 
 
 @pytest.mark.parametrize("name", ["0044", "1e5", "T", "a\\b", "", "a b", 'say "x"', '\\"', "two\nlines", "1,2", "_JSON x", "T0.44/N4096_1#end3", "Å"])

@@ -15,7 +15,7 @@ from equijax.testing import toy_snapshot
 def test_a_store_gives_back_what_it_was_given(tmp_path, liquid):
     path = tmp_path / "set.h5"
     # Not the mean of its halves, and measured by fewer trajectories at later times.
-    odd = liquid.replace(name="odd", propensity=liquid.propensity * 1.01, trajectories=np.arange(len(liquid.times), 0, -1))
+    odd = liquid.replace(name="odd", propensity=liquid.propensity * 1.01, trajectories=np.arange(len(liquid.times), 0, -1), dynamics="langevin")
     with StoreWriter(path) as writer:
         for snapshot in (liquid, odd, toy_snapshot(5)):
             writer.append(snapshot)
@@ -33,6 +33,7 @@ def test_a_store_gives_back_what_it_was_given(tmp_path, liquid):
                 "propensity_halves",
                 "temperature",
                 "trajectories",
+                "dynamics",
             ):
                 assert np.array_equal(getattr(back, field), getattr(snapshot, field)), field
             # As text too, by which what is found at a temperature is cached.

@@ -83,6 +83,7 @@ def _snapshot(atoms: ase.Atoms, path: Path, number: int) -> Snapshot:
         name=str(info.get("name", f"{path.absolute().parent.name}/{path.stem}/{number}")),
         temperature=float(info["temperature"]) if "temperature" in info else None,
         times=times,
+        dynamics=info.get("dynamics"),
         **fields,
     )
 
@@ -135,7 +136,7 @@ def _atoms(snapshot: Snapshot, columns: Mapping[str, np.ndarray]) -> ase.Atoms:
         for k, half in enumerate(snapshot.propensity_halves, 1):
             atoms.new_array(f"propensity_half_{k}", half)
     atoms.info["name"] = _written(snapshot.name)
-    for key in ("temperature", "times", "trajectories"):
+    for key in ("temperature", "times", "trajectories", "dynamics"):
         if getattr(snapshot, key) is not None:
             atoms.info[key] = getattr(snapshot, key)
     for key, values in columns.items():
