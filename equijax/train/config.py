@@ -61,6 +61,8 @@ class TrainConfig:
             at a time that is trained on). c is the variance between single trajectories, divided by the variance of the propensity that the network
             cannot explain: about 12 near the relaxation time. A smaller c (2 in `ends`) keeps a few ensembles from outweighing many single
             trajectories. Matters where numbers of trajectories differ.
+        mean_over_times: of the squared errors, in the loss. The gradient of the geometric mean is that of each time divided by its error: where one is large
+            because the labels are mostly noise (single trajectories near the relaxation time), that time does not drown the others.
         mirror: show each configuration, at each step with probability 1/2, as its mirror image; the propensity does not know left from right. Changes nothing
             where the network does not either (`network.parity`).
         checkpoint_every: epochs between checkpoints, at least.
@@ -81,6 +83,7 @@ class TrainConfig:
     patience: int = 40
     start_from: str = ""
     trajectory_noise: float = 0.0
+    mean_over_times: Literal["arithmetic", "geometric"] = "arithmetic"
     mirror: bool = False
     checkpoint_every: int = 5
     checkpoint_seconds: float = 60.0

@@ -98,7 +98,7 @@ def train(config: TrainConfig, folder: Path, cache: Cache, resume: bool = False,
         write_json(folder / "config.json", to_dict(config))
         write_json(folder / "run.json", meta)
         validate = Scorer(network, prepared.source(config, prepared.split.validation)) if prepared.split.validation else None
-        step = make_step(network, optimizer, config.optimizer.ema, mesh, config.mirror, config.seed)
+        step = make_step(network, optimizer, config.optimizer.ema, mesh, config.mirror, config.seed, config.mean_over_times == "geometric")
         with closing(RunLog(folder, int(state.step))) as log:
             loop = _Loop(config, batches, step, mesh, checkpoints, log, validate, meta, source.snapshots.names, quiet)
             try:

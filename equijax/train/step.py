@@ -16,6 +16,9 @@ from equijax.train.mesh import DATA, replicated, spread
 
 AXIS = "graph"
 
+LEAST = 1e-9
+"""Added to the mean squared error of a time, by which is divided."""
+
 
 class TrainState(flax.struct.PyTreeNode):
     """Everything a run needs to go on exactly where it was.
@@ -49,11 +52,18 @@ def predict_batch(network: Network, params: Any, batch_stats: Any, graphs: Graph
     return jax.vmap(lambda graph: cast(jax.Array, network.apply({"params": params, "batch_stats": batch_stats}, graph)), axis_name=AXIS)(graphs)
 
 
-def loss_and_gradient(network: Network, mesh: Mesh) -> Callable[[Any, Any, Sample], tuple[jax.Array, Any, Any]]:
+def loss_and_gradient(network: Network, mesh: Mesh, geometric: bool = False) -> Callable[[Any, Any, Sample], tuple[jax.Array, Any, Any]]:
     """Return the function params, batch_stats, batch -> loss, new batch_stats, gradient, each device at work on its own part of the batch.
 
-    The loss is the squared error, times the weights, averaged over all real particles and times of the whole batch. Every device differentiates its share of it;
-    the sums over devices are written out, so that compiled kernels, which XLA cannot divide, are called with one device's graphs.
+    The loss is the squared error, times the weights, averaged over all real particles of the whole batch, and over times: m = (m_1 + ... + m_T) / T, or
+    the geometric mean g = (m_1 ... m_T)^(1/T), whose gradient is that of (w_1 m_1 + ... + w_T m_T) / T with fixed w_t = g / m_t. Every device
+    differentiates its share of it; the sums over devices are written out, so that compiled kernels, which XLA cannot divide, are called with one device's
+    graphs.
+
+    Args:
+        network: to train.
+        mesh: of devices.
+        geometric: the mean over times.
     """
     network = Network(network.config, (AXIS, DATA))
 
@@ -65,8 +75,12 @@ def loss_and_gradient(network: Network, mesh: Mesh) -> Callable[[Any, Any, Sampl
                 return network.apply({"params": params, "batch_stats": batch_stats}, graph, train=True, mutable=["batch_stats"])
 
             outputs, updated = jax.vmap(apply, axis_name=AXIS, out_axes=(0, None))(batch.graph)
-            squared = ((outputs - batch.targets) ** 2).mean(-1) * batch.weights
-            return squared.sum() / particles, updated.get("batch_stats", {})
+            squared = (outputs - batch.targets) ** 2
+            if geometric:
+                each = (jax.lax.stop_gradient(squared) * batch.weights[..., None]).sum((0, 1)) / particles
+                each = jax.lax.psum(each, DATA) + LEAST
+                squared = squared * jnp.exp(jnp.log(each).mean()) / each
+            return (squared.mean(-1) * batch.weights).sum() / particles, updated.get("batch_stats", {})
 
         (loss, stats), gradient = jax.value_and_grad(share, has_aux=True)(params)
         loss, gradient = jax.lax.psum((loss, gradient), DATA)
@@ -77,13 +91,13 @@ def loss_and_gradient(network: Network, mesh: Mesh) -> Callable[[Any, Any, Sampl
 
 
 def make_step(
-    network: Network, optimizer: optax.GradientTransformationExtraArgs, ema: float, mesh: Mesh, mirror: bool, seed: int
+    network: Network, optimizer: optax.GradientTransformationExtraArgs, ema: float, mesh: Mesh, mirror: bool, seed: int, geometric: bool = False
 ) -> Callable[[TrainState, Sample], tuple[TrainState, jax.Array]]:
     """Return the jitted step: state, batch -> state, loss.
 
     A step whose loss or gradient is not finite leaves the state as it was; the loss it returns says so.
     """
-    differentiate = loss_and_gradient(network, mesh)
+    differentiate = loss_and_gradient(network, mesh, geometric)
 
     def step(state: TrainState, batch: Sample) -> tuple[TrainState, jax.Array]:
         if mirror:

@@ -32,10 +32,10 @@ for seed in range(8):
 batch = stack(samples)
 network, optimizer = Network(config, AXIS), make_optimizer(OptimizerConfig(warmup_steps=0), 10)
 results = {}
-for devices in (1, 4, 8):
+for devices, geometric in ((1, False), (4, False), (8, False), (1, True), (8, True)):
     mesh = make_mesh(8, devices)
     state = jax.device_put(initial_state(network, optimizer, samples[0].graph, 0), replicated(mesh))
-    step = make_step(network, optimizer, 0.9, mesh, mirror=True, seed=0)
+    step = make_step(network, optimizer, 0.9, mesh, mirror=True, seed=0, geometric=geometric)
     program = step.lower(state, jax.device_put(batch, spread(mesh))).compile().as_text()
     assert "all-gather" not in program
     for line in program.splitlines():
@@ -46,14 +46,15 @@ for devices in (1, 4, 8):
         state, loss = step(state, jax.device_put(batch, spread(mesh)))
         losses.append(float(loss))
     assert len(jax.device_put(batch, spread(mesh)).targets.sharding.device_set) == devices
-    results[devices] = losses, jax.tree.map(np.asarray, (state.params, state.batch_stats))
-for devices in (4, 8):
+    results[devices, geometric] = losses, jax.tree.map(np.asarray, (state.params, state.batch_stats))
+for devices, geometric in ((4, False), (8, False), (8, True)):
     # Sums in another order; Adam's first steps divide by the gradient's size, so parameters may differ by a few roundings times the rate.
-    loss = np.abs(np.subtract(results[devices][0], results[1][0])).max()
-    leaves = [jax.tree.leaves(results[d][1]) for d in (devices, 1)]
+    several, alone = results[devices, geometric], results[1, geometric]
+    loss = np.abs(np.subtract(several[0], alone[0])).max()
+    leaves = [jax.tree.leaves(result[1]) for result in (several, alone)]
     change = max(np.abs(a - b).max() for a, b in zip(*leaves, strict=True))
-    print(devices, loss, change)
-    assert loss < 1e-6 * max(results[1][0]), loss
+    print(devices, geometric, loss, change)
+    assert loss < 1e-6 * max(alone[0]), loss
     assert change < 1e-5, change
 """
 

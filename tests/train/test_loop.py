@@ -5,6 +5,7 @@ import shutil
 
 import chex
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -26,7 +27,7 @@ from equijax.train.loop import train
 from equijax.train.mesh import make_mesh, replicated, spread
 from equijax.train.optimizer import make_optimizer
 from equijax.train.prepare import prepare
-from equijax.train.step import AXIS, initial_state, make_step
+from equijax.train.step import AXIS, initial_state, loss_and_gradient, make_step
 from tests.train.conftest import changed
 
 
@@ -256,6 +257,32 @@ def test_a_step_with_a_loss_that_is_not_finite_keeps_the_state(config, cache):
     after, loss = make_step(network, optimizer, 0.9, make_mesh(2, 1), False, 0)(state, spoiled)
     assert np.isnan(loss)
     chex.assert_trees_all_equal(jax.tree.map(np.array, after), before)
+
+
+def test_the_loss_is_a_mean_over_times(config, cache):
+    """Against the errors of each time, differentiated one by one: the gradient is that of their arithmetic mean, or of the mean of their logarithms times the loss."""
+    prepared = prepare(config, cache, quiet=True)
+    source = prepared.source(config, prepared.split.train)
+    network = Network(prepared.network, AXIS)
+    state = initial_state(network, make_optimizer(config.optimizer, 10), source[0].graph, 0)
+    batch = jax.tree.map(jnp.asarray, stack([source[0], source[1]]))
+
+    def means(params):
+        outputs = jax.vmap(
+            lambda graph: network.apply({"params": params, "batch_stats": state.batch_stats}, graph, train=True, mutable=["batch_stats"])[0], axis_name=AXIS
+        )
+        squared = (outputs(batch.graph) - batch.targets) ** 2
+        return jnp.where(batch.weights[..., None] > 0, squared, 0).sum((0, 1)) / (batch.weights > 0).sum()
+
+    m, jacobian = means(state.params), jax.jacobian(means)(state.params)
+    for geometric in (False, True):
+        differentiate = loss_and_gradient(network, make_mesh(2, 1), geometric)
+        loss, _, gradient = jax.jit(differentiate)(state.params, state.batch_stats, batch)
+        expected = jnp.exp(jnp.log(m).mean()) if geometric else m.mean()
+        weights = expected / m if geometric else jnp.ones(len(m))
+        assert float(loss) == pytest.approx(float(expected), rel=1e-5)
+        by_hand = jax.tree.map(lambda j, w=weights: jnp.tensordot(w, j, 1) / len(m), jacobian)
+        chex.assert_trees_all_close(gradient, by_hand, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.slow
