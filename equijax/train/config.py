@@ -56,7 +56,8 @@ class TrainConfig:
         batch: configurations in a step.
         patience: epochs without a better validation before stopping.
         start_from: folder of an earlier run of the same network, or the name of one that ships with equijax, whose best weights are taken in the place of
-            random ones: pre-training. Times may differ; the linear heads of fewer times are those of its last ones, those of more begin anew.
+            random ones: pre-training. Times may differ; the linear heads of fewer times are those of its last ones, those of more begin anew. So may
+            channels, if there are several times as many here: they begin as noisy copies (`equijax.train.widen`).
         trajectory_noise: c in the weight 1 / (1 + c / m) that a configuration has in the loss if its propensity is the mean over m trajectories (the fewest
             at a time that is trained on). c is the variance between single trajectories, divided by the variance of the propensity that the network
             cannot explain: about 12 near the relaxation time. A smaller c (2 in `ends`) keeps a few ensembles from outweighing many single

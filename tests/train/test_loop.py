@@ -367,6 +367,10 @@ def test_a_run_can_start_from_another(tmp_path, whole, cache):
     was, found = (Predictor.load(tmp_path / run).variables["params"] for run in ("single", "two"))
     assert found["decoder"]["kernel"].shape[-1] == 2
     assert same_layers(was, found)
+    # One with twice the channels begins from copies of them; by three halves it cannot.
+    train(dataclasses.replace(still, network=dataclasses.replace(config.network, channels=8)), tmp_path / "twice", cache, quiet=True)
+    wide = Predictor.load(tmp_path / "twice").predict(snapshot).propensity
+    assert np.corrcoef(wide[:, 0], given[:, 0])[0, 1] > 0.8
     wider = dataclasses.replace(config, start_from=str(folder), network=dataclasses.replace(config.network, channels=5))
     with pytest.raises(CheckpointError, match=r"cannot be started from: network\.channels is 4 there and 5 here"):
         train(wider, tmp_path / "wider", cache, quiet=True)
