@@ -20,20 +20,18 @@ from equijax.data.pipeline import Batches
 from equijax.data.samples import Sample
 from equijax.data.splits import Split
 from equijax.errors import CheckpointError, ConfigError, TrainingError
-from equijax.inputs import InputConfig
 from equijax.metrics import selection_score
 from equijax.network import Network, count_weights
 from equijax.train.checkpoint import Checkpoints
 from equijax.train.config import TrainConfig
 from equijax.train.export import NETWORK
-from equijax.train.load import open_run
 from equijax.train.log import RunLog
 from equijax.train.mesh import make_mesh, replicated, spread
 from equijax.train.optimizer import make_optimizer
 from equijax.train.prepare import Prepared, prepare
 from equijax.train.scoring import Scorer
+from equijax.train.start import started_from
 from equijax.train.step import AXIS, TrainState, initial_state, make_step, own_copy
-from equijax.train.widen import widened
 from equijax.versions import machine, versions
 
 LOOK = 50
@@ -94,7 +92,7 @@ def train(config: TrainConfig, folder: Path, cache: Cache, resume: bool = False,
             meta["seen_before"] = known.get("seen_before", [])
             state, progress = checkpoints.restore(state), Progress.from_json(known["progress"])
         elif config.start_from:
-            state, meta["seen_before"] = _started_from(state, prepared, config.inputs, Path(config.start_from), config.seed)
+            state, meta["seen_before"] = started_from(state, prepared, config.inputs, Path(config.start_from), config.seed)
             state = jax.device_put(state, replicated(mesh))
         write_json(folder / "config.json", to_dict(config))
         write_json(folder / "run.json", meta)
@@ -109,45 +107,6 @@ def train(config: TrainConfig, folder: Path, cache: Cache, resume: bool = False,
                     # Nothing is worth resuming: the next try, with other settings, may have the folder.
                     (folder / "config.json").unlink()
                 raise
-
-
-def _started_from(state: TrainState, prepared: Prepared, inputs: InputConfig, run: Path, seed: int) -> tuple[TrainState, list[str]]:
-    """Return the state with the best weights of an earlier run in the place of random ones, and the fingerprints of what that run has seen.
-
-    For fewer times than that run has, the linear heads of its last ones are taken; for more they stay random. A network with several times as many
-    channels begins as one that predicts nearly the same (`equijax.train.widen`).
-
-    Raises:
-        CheckpointError: its network or its inputs are others.
-        ConfigError: it has seen configurations that are to be unseen here.
-    """
-    predictor, meta = open_run(run)
-    factor, odd = divmod(prepared.network.channels, predictor.network.channels)
-    # Inputs of the same shapes may mean other things: weights for thermal positions would be carried on with inherent ones.
-    for part, one, other in (("network", predictor.network, prepared.network), ("inputs", predictor.inputs, inputs)):
-        theirs, mine = to_dict(one), to_dict(other)
-        for name in mine.keys() - {"outputs", "mean_degree", "kernel", "table_knots", *(() if odd else ("channels",))}:
-            if theirs[name] != mine[name]:
-                raise CheckpointError(
-                    f"{run}: cannot be started from: {part}.{name} is {theirs[name]} there and {mine[name]} here; use the same network and inputs, or more channels by a whole factor."
-                )
-    trained, chosen = ({meta["fingerprints"][name] for name in meta["split"][part]} for part in ("train", "validation"))
-    trained |= {*meta.get("seen_before", ())}
-    prints, split = prepared.fingerprints, prepared.split
-    # One validation set may choose twice; nothing else may be seen again.
-    unseen = [name for name in split.validation if prints[name] in trained] + [name for name in split.test if prints[name] in trained | chosen]
-    if unseen:
-        raise ConfigError(f"{run}: has seen {unseen[0]} ({len(unseen)} such), which is kept for validation or test here; start from a run on other configurations.")
-    variables = widened(predictor.variables, predictor.network, factor, seed) if factor > 1 else predictor.variables
-    weights, stats = variables["params"], variables["batch_stats"]
-    times = prepared.network.outputs
-    if predictor.network.outputs != times:
-        # One head a time; all that they read is taken.
-        decoder = weights["decoder"]
-        heads = {name: decoder[name][..., -times:] if predictor.network.outputs > times else state.params["decoder"][name] for name in ("kernel", "bias")}
-        weights = {**weights, "decoder": {**decoder, **heads}}
-    state = state.replace(params=own_copy(weights), average=own_copy(weights), best=own_copy(weights), batch_stats=own_copy(stats), best_batch_stats=own_copy(stats))
-    return state, sorted(trained | chosen)
 
 
 def run_meta(config: TrainConfig, prepared: Prepared) -> dict:
