@@ -28,7 +28,7 @@ SCORES = {
     "ka-0.56": (4, [0.9183, 0.8116, 0.8260, 0.7949, 0.7975, 0.7856]),
     "ka-0.64": (4, [0.9185, 0.8177, 0.8250, 0.7954, 0.7953, 0.7875]),
     "ka-0.44": (4, [0.6715]),
-    "ka-0.56-cages": (1, [0.9270, 0.8370, 0.8795, 0.8295, 0.7742, 0.7434]),
+    "ka-0.56-cages": (1, [0.9344, 0.8447, 0.8831, 0.8380, 0.7805, 0.7490]),
     "ka-0.64-cages": (1, [0.9243, 0.8350, 0.8715, 0.8213, 0.7660, 0.7389]),
 }
 """Pearson correlations of A particles at each time, pooled over the first embedded configurations (T = 0.56), which none of them was trained on;
@@ -89,7 +89,7 @@ def test_a_preset_starts_from_one(name):
 def test_its_files_name_no_place_and_take_little_room():
     for name in ABOUT:
         files = [path for path in run_folder(name).rglob("*") if path.is_file()]
-        assert sum(path.stat().st_size for path in files) < 6e5
+        assert sum(path.stat().st_size for path in files) < 1e6
         for config in (json.loads((run_folder(name) / "config.json").read_text()), json.loads((run_folder(name) / "run.json").read_text())["config"]):
             assert not any("/" in path for path in (*config["data"], config["start_from"]))
 
