@@ -37,14 +37,15 @@ def widened(variables: dict, config: NetworkConfig, factor: int, seed: int = 0, 
     for path, values in flax.traverse_util.flatten_dict(variables["params"]).items():
         values = np.asarray(values)
         read, written = _blocks(config, path, values.shape)
-        new = values
+        new, shared = values, np.ones(1)
         if read is not None:
             source, copies, _ = _spread(read, factor)
-            new = new[..., source, :] / copies[:, None]
+            shared = copies[:, None]
+            new = new[..., source, :] / shared
         if written is not None:
             source, _, repeated = _spread(written, factor)
             added = noise * values.std() * repeated * rng.standard_normal((*new.shape[:-1], len(source)))
-            new = new[..., source] + (added if read is None else added / _spread(read, factor)[1][:, None])
+            new = new[..., source] + added / shared
         params[_renamed(path, new.shape)] = new.astype(values.dtype)
     stats = {path: np.tile(np.asarray(cast(Any, values)), factor) for path, values in flax.traverse_util.flatten_dict(variables["batch_stats"]).items()}
     return {"params": flax.traverse_util.unflatten_dict(params), "batch_stats": flax.traverse_util.unflatten_dict(stats)}
